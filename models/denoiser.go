@@ -1,0 +1,73 @@
+// Package models holds the denoiser, the one thing a solver calls, its
+// adapters, and an exact zoo whose marginals and trajectories are known.
+package models
+
+import (
+	"context"
+	"fmt"
+
+	"snrlab/schedules"
+)
+
+// Query is one batched question to a denoiser. Nothing in it is modified or
+// retained by the callee.
+type Query struct {
+	X      []float64         // states x = α x₀ + σ ε, row-major Rows×dim
+	Rows   int               // number of samples
+	At     []schedules.Level // one level for all rows, or one a row
+	Labels []int             // nil, or one class a row; −1 means no class
+}
+
+// Level returns the noise level of row i.
+func (q Query) Level(i int) schedules.Level {
+	if len(q.At) == 1 {
+		return q.At[0]
+	}
+	return q.At[i]
+}
+
+// Check reports a query that does not fit a sample size of dim numbers or
+// whose dst has another length. Denoisers call it first.
+func (q Query) Check(dst []float64, dim int) error {
+	switch {
+	case q.Rows < 1:
+		return fmt.Errorf("models: query of %d rows: expected at least 1", q.Rows)
+	case len(q.X) != q.Rows*dim:
+		return fmt.Errorf("models: query has %d numbers: expected %d rows × %d = %d", len(q.X), q.Rows, dim, q.Rows*dim)
+	case len(dst) != len(q.X):
+		return fmt.Errorf("models: destination has %d numbers, the query %d", len(dst), len(q.X))
+	case len(q.At) != 1 && len(q.At) != q.Rows:
+		return fmt.Errorf("models: query has %d levels: expected 1, or one for each of %d rows", len(q.At), q.Rows)
+	case q.Labels != nil && len(q.Labels) != q.Rows:
+		return fmt.Errorf("models: query has %d labels: expected none, or one for each of %d rows", len(q.Labels), q.Rows)
+	}
+	return nil
+}
+
+// Denoiser estimates the clean sample: D(x; level) = E[x₀ | x] for an exact one.
+// Implementations are safe for concurrent use, and a row of the answer depends
+// on that row of the query alone, bit for bit.
+type Denoiser interface {
+	// Denoise writes D(q) into dst, row-major q.Rows×dim.
+	Denoise(ctx context.Context, dst []float64, q Query) error
+	// Shape is that of one sample: [2], or [1 28 28]. Not to be modified.
+	Shape() []int
+}
+
+// PosteriorCov is offered by denoisers that know Cov[x₀ | x]: the product with
+// a vector gives Jacobian products (∂D/∂x = (α/σ²) Cov), the divergence and
+// analytic variances.
+type PosteriorCov interface {
+	// PosteriorCovMul writes Cov[x₀ | x] v into dst, row by row. v has the
+	// shape of q.X.
+	PosteriorCovMul(ctx context.Context, dst, v []float64, q Query) error
+}
+
+// Dim returns the number of values of one sample of d.
+func Dim(d Denoiser) int {
+	n := 1
+	for _, s := range d.Shape() {
+		n *= s
+	}
+	return n
+}

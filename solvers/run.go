@@ -1,0 +1,79 @@
+package solvers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"snrlab/schedules"
+)
+
+// RunOption is a choice of a run that cannot change a number of its result.
+type RunOption func(*runConfig)
+
+type runConfig struct {
+	resume  *State
+	observe func(Stage)
+}
+
+// Resume starts a run from a saved state instead of its first level.
+func Resume(s State) RunOption { return func(c *runConfig) { c.resume = &s } }
+
+// Observe calls f after every denoiser evaluation of a step.
+func Observe(f func(Stage)) RunOption { return func(c *runConfig) { c.observe = f } }
+
+// Stage is one denoiser evaluation inside a step. X and Denoised are views
+// valid during the call.
+type Stage struct {
+	Step, Stage int
+	At          schedules.Level
+	X, Denoised []float64
+}
+
+// StepError is a failure inside a run.
+type StepError struct {
+	Solver   string
+	Index    int
+	From, To schedules.Level
+	Err      error
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("solvers: %s: step %d (λ %.4g → %.4g): %v", e.Solver, e.Index, float64(e.From.LogSNR()), float64(e.To.LogSNR()), e.Err)
+}
+
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Steps iterates over the steps of a run. It ends after the last step or after
+// the first error.
+func Steps(ctx context.Context, st Stepper) iter.Seq2[Step, error] {
+	return func(yield func(Step, error) bool) {
+		for {
+			s, err := st.Step(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Sample runs a solver to its end and returns the last state, rows×dim.
+func Sample(ctx context.Context, s Solver, p Problem, x []float64, opts ...RunOption) ([]float64, error) {
+	st, err := s.Start(p, x, opts...)
+	if err != nil {
+		return nil, err
+	}
+	var last []float64
+	for step, err := range Steps(ctx, st) {
+		if err != nil {
+			return nil, err
+		}
+		last = step.X
+	}
+	return last, nil
+}
