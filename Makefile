@@ -1,0 +1,52 @@
+# snrlab: `make demo` shows what it does, `make test` that it is right.
+
+GO   ?= go
+TOOL := $(GO) tool
+
+.PHONY: demo test check fmt-check vet staticcheck generate-check race cross bench fit build docs-figures clean help
+
+demo: ## the main job: a dozen samplers on digits against the exact answer
+	$(GO) run ./cmd/snrlab run compare-digits
+
+test: ## every test
+	$(GO) test ./...
+
+check: fmt-check vet staticcheck generate-check race cross ## everything that needs no long run
+
+fmt-check: ## gofumpt would change nothing
+	@out="$$($(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(TOOL) staticcheck ./...
+
+generate-check: ## go generate changes nothing
+	sh scripts/generate-check.sh
+
+race: ## the race detector on the short tests
+	$(GO) test -race -short ./...
+
+cross: ## builds for the other platforms
+	GOOS=linux   GOARCH=arm64 $(GO) build ./...
+	GOOS=darwin  GOARCH=arm64 $(GO) build ./...
+	GOOS=windows GOARCH=amd64 $(GO) build ./...
+
+bench: ## kernels and steps beside the measured limits of this machine
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/simd ./models ./solvers
+
+build: ## bin/snrlab
+	$(GO) build -o bin/snrlab ./cmd/snrlab
+
+fit: ## fit the embedded digit mixture again, from MNIST (minutes)
+	$(GO) run ./cmd/snrlab fit digits
+
+docs-figures: ## the figures that README.md shows (a minute)
+	sh scripts/docs-figures.sh
+
+clean:
+	rm -rf bin runs
+
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
