@@ -27,6 +27,8 @@ type Run struct {
 	RecipeHash string            `json:"recipe_hash"`      // SHA-256 of Recipe, hexadecimal
 	Inputs     map[string]string `json:"inputs,omitempty"` // SHA-256 of each input by its name
 	Program    string            `json:"program"`          // SHA-256 of the program that ran
+	Hash       string            `json:"hash"`             // of recipe, inputs and program together; its start names the folder
+	Files      map[string]string `json:"files,omitempty"`  // SHA-256 of each data file of a finished run
 	Version    string            `json:"version"`
 	Go         string            `json:"go"`
 	Platform   string            `json:"platform"` // "linux/amd64"
