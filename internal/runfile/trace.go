@@ -84,12 +84,13 @@ func (t *Trace) Validate() error {
 	if len(t.Shape) == 0 {
 		return errors.New("runfile: trace: shape is empty")
 	}
+	dim := 1
 	for _, s := range t.Shape {
-		if s < 1 {
-			return fmt.Errorf("runfile: trace: shape %v: expected positive sizes", t.Shape)
+		if s < 1 || s > maxDim/dim {
+			return fmt.Errorf("runfile: trace: shape %v: expected positive sizes, %d values at most", t.Shape, maxDim)
 		}
+		dim *= s
 	}
-	dim := t.Dim()
 	level := len(t.Samples) * dim
 	seen := map[string]bool{}
 	for _, r := range t.Runs {
@@ -122,6 +123,9 @@ func (t *Trace) Validate() error {
 	}
 	return nil
 }
+
+// maxDim bounds the values of one sample, so that sizes do not overflow.
+const maxDim = 1 << 30
 
 func runKey(r TraceRun) string { return r.Solver + "/" + strconv.Itoa(r.Budget) }
 
@@ -303,7 +307,7 @@ func (d *traceDecoder) trace() (*Trace, error) {
 	for _, key := range keys {
 		i := strings.LastIndexByte(key, '/')
 		budget, err := strconv.Atoi(key[i+1:])
-		if d.err == nil && (i < 0 || err != nil) {
+		if d.err == nil && (i < 0 || err != nil || strconv.Itoa(budget) != key[i+1:]) {
 			d.err = fmt.Errorf("run %q: expected solver/budget", key)
 		}
 		if d.err != nil {
@@ -323,12 +327,13 @@ func (d *traceDecoder) trace() (*Trace, error) {
 	}
 	sort.Strings(refs)
 	for _, key := range refs {
-		steps, err := strconv.Atoi(strings.TrimPrefix(key, "ref/"))
-		if err != nil && d.err == nil {
-			d.err = fmt.Errorf("entry %q: expected ref/steps/x", key+"/x")
-		}
 		var ref TraceRef
-		ref.X, _ = d.states(key+"/x", inner)
+		var levels int
+		ref.X, levels = d.states(key+"/x", inner)
+		steps := levels - 1
+		if d.err == nil && key != "ref/"+strconv.Itoa(steps) {
+			d.err = fmt.Errorf("entry %q has %d levels: expected ref/%d/x", key+"/x", levels, steps)
+		}
 		ref.D, _ = d.states(key+"/denoised", inner)
 		if t.Refs == nil {
 			t.Refs = map[int]TraceRef{}
