@@ -2,4 +2,9 @@ package simd
 
 import "math"
 
-func exp(x float64) float64 { return math.Exp(x) }
+// Exp writes e^src into dst, elementwise; −Inf gives 0.
+func Exp(dst, src []float64) {
+	for i, v := range src {
+		dst[i] = math.Exp(v)
+	}
+}
