@@ -63,6 +63,7 @@ func Steps(ctx context.Context, st Stepper) iter.Seq2[Step, error] {
 }
 
 // Sample runs a solver to its end and returns the last state, rows×dim.
+// Resumed after the last step it returns that state again.
 func Sample(ctx context.Context, s Solver, p Problem, x []float64, opts ...RunOption) ([]float64, error) {
 	st, err := s.Start(p, x, opts...)
 	if err != nil {
@@ -74,6 +75,9 @@ func Sample(ctx context.Context, s Solver, p Problem, x []float64, opts ...RunOp
 			return nil, err
 		}
 		last = step.X
+	}
+	if last == nil {
+		last = st.State().X
 	}
 	return last, nil
 }

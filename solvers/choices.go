@@ -1,0 +1,77 @@
+package solvers
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"snrlab/internal/spec"
+)
+
+// Last is the rule of the step to σ = 0, where log σ and every method written
+// in it have no limit.
+type Last uint8
+
+const (
+	// Denoise ends on x = α D(x_t): one evaluation, first order. The default.
+	Denoise Last = iota
+	// Own uses the method's own formula, for methods that have one at σ = 0:
+	// those that are polynomials in σ/α.
+	Own
+)
+
+var lastNames = []string{"denoise", "own"}
+
+func (l Last) String() string                { return choiceName(lastNames, l) }
+func (l Last) MarshalText() ([]byte, error)  { return []byte(l.String()), nil }
+func (l *Last) UnmarshalText(b []byte) error { return readChoice(lastNames, b, l) }
+
+// Opening is how a multistep method of order p takes its first p−1 steps.
+type Opening uint8
+
+const (
+	// Cheap uses the orders that the history allows: 1, 2, …. It costs
+	// nothing and caps the order of convergence at 2. The default.
+	Cheap Opening = iota
+	// RungeKutta uses a Runge–Kutta step of order p in σ/α, with evaluations
+	// between the levels of the grid.
+	RungeKutta
+)
+
+var openingNames = []string{"cheap", "rk"}
+
+func (o Opening) String() string                { return choiceName(openingNames, o) }
+func (o Opening) MarshalText() ([]byte, error)  { return []byte(o.String()), nil }
+func (o *Opening) UnmarshalText(b []byte) error { return readChoice(openingNames, b, o) }
+
+func choiceName[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%d", uint8(v))
+}
+
+func readChoice[T ~uint8](names []string, b []byte, v *T) error {
+	i := slices.Index(names, string(b))
+	if i < 0 {
+		return fmt.Errorf("solvers: unknown choice %q%s", b, spec.Suggest(string(b), names))
+	}
+	*v = T(i)
+	return nil
+}
+
+// choice registers the reader of one enumeration.
+func choice[T ~uint8](nested map[reflect.Type]func(string) (any, error), names []string) {
+	nested[reflect.TypeFor[T]()] = func(s string) (any, error) {
+		var v T
+		err := readChoice(names, []byte(s), &v)
+		return v, err
+	}
+}
+
+func checkChoice[T ~uint8](field string, names []string, v T) error {
+	if int(v) >= len(names) {
+		return fmt.Errorf("%s = %d: expected one of %q", field, uint8(v), names)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package solvers
+
+import (
+	"fmt"
+	"math"
+
+	"snrlab/schedules"
+)
+
+// DDIM is the η family of denoising diffusion implicit models [DDIM, eq. 12]:
+//
+//	x_s = α_s D + √(σ_s² − g²) e + g z,   e = (x_t − α_t D)/σ_t,   z ~ N(0, I)
+//	g   = η σ_s √(1 − e^{λ_t − λ_s}),     λ = log(α²/σ²)
+//
+// on any path. η = 0 is exactly Euler in (σ/α, x/α), η = 1 is DDPM's ancestral
+// sampling on the grid's levels. Order 1, one evaluation a step. σ_s = 0 gives
+// g = 0 and x = α D.
+type DDIM struct {
+	Eta float64 `json:"eta"` // 0 ≤ η ≤ 1
+}
+
+func (s DDIM) String() string { return Registry().Format("ddim", s) }
+
+// Validate reports an η outside [0, 1].
+func (s DDIM) Validate() error { return checkEta(s.Eta) }
+
+func checkEta(eta float64) error {
+	if !(eta >= 0 && eta <= 1) {
+		return fmt.Errorf("eta = %g: expected 0 ≤ eta ≤ 1", eta)
+	}
+	return nil
+}
+
+// Properties implements [Solver].
+func (s DDIM) Properties() Properties {
+	return Properties{
+		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, PathFree: true,
+		Summary:    "the η family: deterministic at 0, DDPM ancestral at 1",
+		References: []string{"DDIM"},
+	}
+}
+
+func (s DDIM) method() method {
+	return method{evals: 1, step: func(w *walk) { ancestral(w, s.Eta, 1) }}
+}
+
+// NFE implements [Solver].
+func (s DDIM) NFE(g schedules.Grid) int { return s.method().nfe(g) }
+
+// Start implements [Solver].
+func (s DDIM) Start(p Problem, x []float64, opts ...RunOption) (Stepper, error) {
+	return start(s, s.method(), p, x, opts)
+}
+
+// ancestral is the η step with its noise multiplied by factor.
+func ancestral(w *walk, eta, factor float64) {
+	if eta == 0 {
+		w.euler(w.next, w.to)
+		return
+	}
+	a, b := w.from, w.to
+	c, g := etaSplit(eta, a, b)
+	z := w.normal(a, b)
+	w.lin(w.next, term{c / a.Sigma, w.x}, term{b.Alpha - c*a.Alpha/a.Sigma, w.d}, term{factor * g, z})
+}
+
+// etaSplit divides σ_b into the part c that keeps the old noise and the part g
+// that is drawn: c² + g² = σ_b².
+func etaSplit(eta float64, a, b schedules.Level) (c, g float64) {
+	v := -eta * eta * math.Expm1(float64(a.LogSNR()-b.LogSNR()))
+	return b.Sigma * math.Sqrt(1-v), b.Sigma * math.Sqrt(v)
+}

@@ -1,0 +1,111 @@
+package solvers
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"snrlab/internal/par"
+	"snrlab/rng"
+)
+
+// RowKeys returns root.Split("sample", first+i) for i < n: the keys of n
+// consecutive samples.
+func RowKeys(root rng.Key, first, n int) []rng.Key {
+	keys := make([]rng.Key, n)
+	for i := range keys {
+		keys[i] = root.Split("sample", uint64(first+i))
+	}
+	return keys
+}
+
+// Independent draws fresh numbers for every row, step and stage. A row's
+// numbers depend on its key, the step and the stage alone. It serves one
+// stepper at a time.
+type Independent struct {
+	keys []rng.Key
+	gens []generator // one a row, so that rows can be drawn in parallel
+	req  NoiseRequest
+	fill func(lo, hi int)
+}
+
+// NewIndependent returns the source whose row i belongs to keys[i].
+func NewIndependent(keys []rng.Key) *Independent {
+	s := &Independent{keys: append([]rng.Key(nil), keys...), gens: newGenerators(len(keys))}
+	s.fill = s.rows
+	return s
+}
+
+// Normal implements [Noise].
+func (s *Independent) Normal(req NoiseRequest) error {
+	if err := checkRows(req, len(s.keys)); err != nil {
+		return err
+	}
+	s.req = req
+	par.Rows(len(s.keys), max(1, parGrain/(len(req.Z)/len(s.keys))), s.fill)
+	return nil
+}
+
+// parGrain is the number of normal draws worth a goroutine.
+const parGrain = 1 << 14
+
+func (s *Independent) rows(lo, hi int) {
+	dim := len(s.req.Z) / len(s.keys)
+	for i := lo; i < hi; i++ {
+		g, a, b := &s.gens[i], i*dim, (i+1)*dim
+		g.open(s.keys[i].Split("noise", uint64(s.req.Step)).Split("stage", uint64(s.req.Stage)))
+		g.normal(s.req.Z[a:b])
+		if s.req.Integral != nil {
+			integralGivenIncrement(g, s.req.Integral[a:b], s.req.Z[a:b])
+		}
+	}
+}
+
+// integralGivenIncrement draws I = ∫(W − W_from)dτ / Δτ^{3/2} given the scaled
+// increment z = ΔW/Δτ^{1/2}: normal with mean z/2 and variance 1/12.
+func integralGivenIncrement(g *generator, dst, z []float64) {
+	g.normal(dst)
+	sd := math.Sqrt(1.0 / 12)
+	for j := range dst {
+		dst[j] = z[j]/2 + sd*dst[j]
+	}
+}
+
+// checkRows refuses a request that does not fit n rows.
+func checkRows(req NoiseRequest, n int) error {
+	if n == 0 || len(req.Z) == 0 || len(req.Z)%n != 0 {
+		return fmt.Errorf("noise source of %d rows: a request for %d numbers is not a whole number for each", n, len(req.Z))
+	}
+	if req.Integral != nil && len(req.Integral) != len(req.Z) {
+		return fmt.Errorf("noise request for %d numbers and %d integrals: expected as many", len(req.Z), len(req.Integral))
+	}
+	return nil
+}
+
+// generator is a stream that is reopened with other keys without allocating.
+// It gives the numbers of Key.Stream.
+type generator struct {
+	src  *rand.ChaCha8
+	rand *rand.Rand
+}
+
+func newGenerator() generator {
+	src := rand.NewChaCha8([32]byte{})
+	return generator{src, rand.New(src)}
+}
+
+func newGenerators(n int) []generator {
+	g := make([]generator, n)
+	for i := range g {
+		g[i] = newGenerator()
+	}
+	return g
+}
+
+func (g generator) open(k rng.Key) { g.src.Seed(k) }
+
+func (g generator) normal(dst []float64) {
+	for i := range dst {
+		dst[i] = g.rand.NormFloat64()
+	}
+}

@@ -1,0 +1,53 @@
+package solvers
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"snrlab/internal/spec"
+)
+
+// Registry returns the list of solvers, each at its defaults. It is a fresh
+// value: extend it to add your own.
+func Registry() spec.Registry[Solver] {
+	nested := map[reflect.Type]func(string) (any, error){}
+	choice[Last](nested, lastNames)
+	choice[Opening](nested, openingNames)
+	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
+		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
+		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
+		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
+		{Name: "dpmpp-2m", Default: DPMPP2M{}, Aliases: []string{"DPM++ 2M"}},
+	}}
+	for i := range r.Entries {
+		r.Entries[i].Summary = r.Entries[i].Default.Properties().Summary
+	}
+	return r
+}
+
+// variants are names used elsewhere for a solver with settings.
+var variants = map[string]string{
+	"DDPM": "ddim(eta=1)",
+}
+
+// Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names
+// that other programs use, "DPM++ 2M" for instance.
+func Parse(s string) (Solver, error) {
+	r := Registry()
+	name := strings.TrimSpace(s)
+	for _, e := range r.Entries {
+		if slices.Contains(e.Aliases, name) {
+			return e.Default, nil
+		}
+	}
+	if full, ok := variants[name]; ok {
+		name = full
+	}
+	v, err := r.Parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("solvers: %w", err)
+	}
+	return v, nil
+}
