@@ -25,9 +25,9 @@ import (
 // faster, and a row ends, with x = α D, as soon as |D − z| is a tenth of the tolerance.
 // The noise angle φ = atan(σ/α) is the same variable's Gudermannian
 // (tan φ = 1/sinh w), whose ODE divides by sin φ at the clean end. On the
-// two-dimensional mixture of this package's tests from σ/α = 80 to 0.002 a
-// row takes fewer evaluations in w than in φ or in log(σ/α): see
-// BenchmarkReferenceVariable.
+// two-dimensional mixture of this package's tests, from σ/α = 80 to 0.002 at
+// 1e-10, a row takes 347 evaluations in w, 332 in φ and 470 in log(σ/α)
+// (BenchmarkReferenceVariable); of these w alone has both ends.
 //
 // The method is the Runge–Kutta pair of order 8(5,3) of Dormand and Prince with
 // its continuous extension of order 7 [Hairer]. Steps and levels belong to a
