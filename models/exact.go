@@ -1,0 +1,95 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"snrlab/rng"
+	"snrlab/schedules"
+)
+
+// Exact is a denoiser of a known distribution: everything about its marginals
+// p(x; level), the laws of x = α x₀ + σ ε, can be asked for. A label is a class
+// to restrict the data to; nil labels, and −1, mean all of them.
+type Exact interface {
+	Denoiser
+	PosteriorCov
+
+	// LogDensity writes log p(x; level) in nats of each row into dst, q.Rows
+	// numbers. It refuses levels at which there is no density (σ = 0 where the
+	// data lie on a thin set).
+	LogDensity(dst []float64, q Query) error
+
+	// Sample writes one exact draw of the marginal at a level for each key
+	// into dst, len(keys)×dim. Row i depends on keys[i] and its label alone, and
+	// the x₀ and ε of a key are the same at every level.
+	Sample(dst []float64, at schedules.Level, labels []int, keys []rng.Key) error
+
+	// Moments returns the exact mean and variances of the marginal at a level.
+	Moments(at schedules.Level, label int) (Moments, error)
+
+	// Covariance returns the exact covariance matrix of the marginal at a
+	// level, row-major dim×dim.
+	Covariance(at schedules.Level, label int) ([]float64, error)
+}
+
+// Moments are the mean and the variances of the coordinates of a marginal.
+type Moments struct {
+	Mean []float64 // E[x]
+	Var  []float64 // Var[x_i], the diagonal of the covariance
+}
+
+// Total returns the total variance E|x − E x|², the trace of the covariance.
+func (m Moments) Total() float64 {
+	t := 0.0
+	for _, v := range m.Var {
+		t += v
+	}
+	return t
+}
+
+// usable reports a level whose squares leave the range of float64.
+func usable(at schedules.Level) error {
+	if err := at.Validate(); err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	if math.IsInf(at.Alpha*at.Alpha+at.Sigma*at.Sigma, 1) {
+		return fmt.Errorf("models: level has α = %g, σ = %g: expected α² and σ² below 1.8e308", at.Alpha, at.Sigma)
+	}
+	return nil
+}
+
+// sum, dot: plain loops in index order, so that results repeat.
+
+func dot(a, b []float64) float64 {
+	b = b[:len(a)]
+	s := 0.0
+	for i, v := range a {
+		s += v * b[i]
+	}
+	return s
+}
+
+// axpy adds c·x to dst.
+func axpy(dst []float64, c float64, x []float64) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] += c * v
+	}
+}
+
+// logSumExp returns log Σ e^v; −Inf for a list of −Inf.
+func logSumExp(v []float64) float64 {
+	top := math.Inf(-1)
+	for _, x := range v {
+		top = max(top, x)
+	}
+	if math.IsInf(top, -1) {
+		return top
+	}
+	s := 0.0
+	for _, x := range v {
+		s += math.Exp(x - top)
+	}
+	return top + math.Log(s)
+}

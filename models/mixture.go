@@ -1,0 +1,548 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"snrlab/internal/simd"
+	"snrlab/rng"
+	"snrlab/schedules"
+)
+
+// Components describes the K Gaussians of a mixture as arrays. The covariance
+// of component k is
+//
+//	Σ_k = Σ_j w_kj w_kjᵀ + diag(residual_k)    or    Σ_k = Cov_k
+//
+// K is the number of weights; the rank is read off the length of Loadings.
+type Components struct {
+	Shape    []int     // of one sample; its product is dim
+	Weights  []float64 // K, positive; they need not sum to one
+	Means    []float64 // K×dim
+	Loadings []float64 // nil, or K×rank×dim: the w_kj
+	Residual []float64 // K (isotropic) or K×dim (diagonal) variances ≥ 0; nil with Cov
+	Cov      []float64 // nil, or K×dim×dim full covariances instead of Loadings and Residual
+	Labels   []int     // nil, or K classes ≥ 0
+}
+
+// Mixture is the exact denoiser of a mixture of Gaussians. With
+// C_k = α² Σ_k + σ² I and y_k = x − α m_k,
+//
+//	R_k(x) = softmax_k[ log w_k − ½ log det C_k − ½ y_kᵀ C_k⁻¹ y_k ]
+//	D(x)   = Σ_k R_k [ m_k + α Σ_k C_k⁻¹ y_k ]
+//
+// The limits hold without an epsilon: D = x/α at σ = 0 (also where σ²
+// underflows) and D = E[x₀ | class] at α = 0. Exponents are formed by
+// log-sum-exp, and where inner products would leave an error above 1e-11 in a
+// log-responsibility that matters they are recomputed from the differences
+// y_k; responsibilities below e⁻⁴⁵ of the largest count as 0.
+//
+// A Mixture is immutable and safe for concurrent use. Denoise and
+// PosteriorCovMul allocate nothing once warm.
+type Mixture struct {
+	shape   []int
+	parts   parts
+	weights []float64 // normalised
+	logw    []float64 // their logarithms
+	labels  []int
+	classes map[int]float64 // log total weight of a class
+	family  family
+}
+
+// parts are the pieces every family is made of.
+type parts struct {
+	k, q, dim int
+	centre    []float64 // dim: the mean of the data, taken off every mean to lessen cancellation
+	rows      []float64 // K×(1+q)×dim: each component's mean − centre, then its q directions
+	l         []float64 // K×q: variance along each direction
+	resid     []float64 // K or K×dim: variance of the rest
+	diag      bool      // resid is K×dim
+}
+
+func (p *parts) mean(k int) []float64 { return p.row(k, 0) }
+
+// row returns the mean of component k (j = 0) or its direction j−1.
+func (p *parts) row(k, j int) []float64 {
+	i := (k*(p.q+1) + j) * p.dim
+	return p.rows[i : i+p.dim]
+}
+
+func (p *parts) residual(k, i int) float64 {
+	if p.diag {
+		return p.resid[k*p.dim+i]
+	}
+	return p.resid[k]
+}
+
+// NewMixture checks the arrays, which it copies, and prepares the mixture:
+// loadings of an isotropic residual and full covariances are brought to
+// orthogonal axes once, by a singular value or eigenvalue decomposition.
+func NewMixture(c Components) (*Mixture, error) {
+	dim, err := sampleSize(c.Shape)
+	if err != nil {
+		return nil, err
+	}
+	k := len(c.Weights)
+	rank := 0
+	switch {
+	case k == 0:
+		return nil, fmt.Errorf("models: mixture of no components: expected at least one weight")
+	case len(c.Means) != k*dim:
+		return nil, fmt.Errorf("models: mixture has %d numbers in Means: expected %d components × %d = %d", len(c.Means), k, dim, k*dim)
+	case c.Cov != nil && (c.Loadings != nil || c.Residual != nil):
+		return nil, fmt.Errorf("models: mixture has Cov and also Loadings or Residual: give one or the other")
+	case c.Cov != nil && len(c.Cov) != k*dim*dim:
+		return nil, fmt.Errorf("models: mixture has %d numbers in Cov: expected %d × %d × %d = %d", len(c.Cov), k, dim, dim, k*dim*dim)
+	case c.Cov == nil && len(c.Residual) != k && len(c.Residual) != k*dim:
+		return nil, fmt.Errorf("models: mixture has %d numbers in Residual: expected %d isotropic or %d × %d diagonal variances", len(c.Residual), k, k, dim)
+	case len(c.Loadings)%(k*dim) != 0:
+		return nil, fmt.Errorf("models: mixture has %d numbers in Loadings: expected a multiple of %d × %d", len(c.Loadings), k, dim)
+	case c.Labels != nil && len(c.Labels) != k:
+		return nil, fmt.Errorf("models: mixture has %d labels: expected none, or one for each of %d components", len(c.Labels), k)
+	}
+	rank = len(c.Loadings) / (k * dim)
+	for name, list := range map[string][]float64{"Means": c.Means, "Loadings": c.Loadings, "Cov": c.Cov} {
+		for i, v := range list {
+			if v-v != 0 {
+				return nil, fmt.Errorf("models: mixture has %s[%d] = %g: expected finite numbers", name, i, v)
+			}
+		}
+	}
+	for i, v := range c.Residual {
+		if !(v >= 0) || math.IsInf(v, 1) {
+			return nil, fmt.Errorf("models: mixture has Residual[%d] = %g: expected a finite variance ≥ 0", i, v)
+		}
+	}
+	m := &Mixture{shape: slices.Clone(c.Shape), labels: slices.Clone(c.Labels)}
+	if err := m.setWeights(c.Weights); err != nil {
+		return nil, err
+	}
+
+	p := parts{k: k, q: rank, dim: dim}
+	switch {
+	case c.Cov != nil:
+		err = p.fullAxes(c.Cov)
+	case len(c.Residual) == k:
+		err = p.isotropicAxes(c.Loadings, c.Residual, rank)
+	default:
+		p.diag = true
+		p.resid = slices.Clone(c.Residual)
+		p.grow(rank)
+		for i := range k {
+			copy(p.rows[(i*(rank+1)+1)*dim:(i+1)*(rank+1)*dim], c.Loadings[i*rank*dim:])
+		}
+		for i := range p.l {
+			p.l[i] = 1
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.centre = make([]float64, dim)
+	for i, w := range m.weights {
+		axpy(p.centre, w, c.Means[i*dim:(i+1)*dim])
+	}
+	for i := range k {
+		row := p.mean(i)
+		for j := range row {
+			row[j] = c.Means[i*dim+j] - p.centre[j]
+		}
+	}
+	m.parts = p
+	if p.diag {
+		m.family = newDiagonal(&m.parts, m.logw)
+	} else {
+		m.family = newStack(&m.parts, m.logw)
+	}
+	return m, nil
+}
+
+func sampleSize(shape []int) (int, error) {
+	dim := 1
+	for _, s := range shape {
+		if s < 1 {
+			return 0, fmt.Errorf("models: sample shape %v: expected sizes ≥ 1", shape)
+		}
+		dim *= s
+	}
+	if len(shape) == 0 {
+		return 0, fmt.Errorf("models: sample shape is empty: expected at least one size, [2] say")
+	}
+	return dim, nil
+}
+
+func (m *Mixture) setWeights(w []float64) error {
+	total := 0.0
+	for i, v := range w {
+		if !(v > 0) || math.IsInf(v, 1) {
+			return fmt.Errorf("models: mixture has Weights[%d] = %g: expected a finite number > 0 (leave a component out rather than weigh it 0)", i, v)
+		}
+		total += v
+	}
+	m.weights = make([]float64, len(w))
+	m.logw = make([]float64, len(w))
+	for i, v := range w {
+		m.weights[i] = v / total
+		m.logw[i] = math.Log(v / total)
+	}
+	if m.labels == nil {
+		return nil
+	}
+	sums := map[int]float64{}
+	for i, l := range m.labels {
+		if l < 0 {
+			return fmt.Errorf("models: mixture has Labels[%d] = %d: expected a class ≥ 0", i, l)
+		}
+		sums[l] += m.weights[i]
+	}
+	m.classes = map[int]float64{}
+	for l, s := range sums {
+		m.classes[l] = math.Log(s)
+	}
+	return nil
+}
+
+// grow makes room for the rows and variances of q directions a component.
+func (p *parts) grow(q int) {
+	p.q = q
+	p.rows = make([]float64, p.k*(q+1)*p.dim)
+	p.l = make([]float64, p.k*q)
+}
+
+// isotropicAxes turns loadings W_k into orthonormal directions and variances
+// by the thin singular value decomposition W = V √l U. Directions that span
+// all of space take the residual variance over, which leaves none beside them.
+func (p *parts) isotropicAxes(loadings, resid []float64, rank int) error {
+	q := min(rank, p.dim)
+	p.grow(q)
+	p.resid = slices.Clone(resid)
+	if q == 0 {
+		return nil
+	}
+	var svd mat.SVD
+	var u mat.Dense
+	values := make([]float64, q)
+	for k := range p.k {
+		w := mat.NewDense(rank, p.dim, loadings[k*rank*p.dim:(k+1)*rank*p.dim])
+		if !svd.Factorize(w, mat.SVDThinV) {
+			return fmt.Errorf("models: mixture component %d: the singular value decomposition of its loadings failed", k)
+		}
+		svd.Values(values)
+		svd.VTo(&u)
+		for j := range q {
+			row := p.row(k, j+1)
+			for i := range row {
+				row[i] = u.At(i, j)
+			}
+			p.l[k*q+j] = values[j] * values[j]
+		}
+		u.Reset()
+		if q == p.dim {
+			for j := range q {
+				p.l[k*q+j] += resid[k]
+			}
+			p.resid[k] = 0
+		}
+	}
+	return nil
+}
+
+// fullAxes turns covariances into eigenvectors and eigenvalues.
+func (p *parts) fullAxes(cov []float64) error {
+	d := p.dim
+	p.grow(d)
+	p.resid = make([]float64, p.k)
+	var eig mat.EigenSym
+	var u mat.Dense
+	for k := range p.k {
+		c := cov[k*d*d : (k+1)*d*d]
+		sym := mat.NewSymDense(d, nil)
+		for i := range d {
+			for j := i; j < d; j++ {
+				a, b := c[i*d+j], c[j*d+i]
+				if math.Abs(a-b) > 1e-12*math.Sqrt(math.Abs(c[i*d+i]*c[j*d+j])) {
+					return fmt.Errorf("models: mixture component %d: covariance has %g at (%d, %d) and %g at (%d, %d): expected a symmetric matrix", k, a, i, j, b, j, i)
+				}
+				sym.SetSym(i, j, a/2+b/2)
+			}
+		}
+		if !eig.Factorize(sym, true) {
+			return fmt.Errorf("models: mixture component %d: the eigenvalue decomposition of its covariance failed", k)
+		}
+		l := eig.Values(p.l[k*d : (k+1)*d])
+		if l[0] < -1e-12*l[d-1] || l[d-1] < 0 {
+			return fmt.Errorf("models: mixture component %d: covariance has the eigenvalue %g: expected a positive semidefinite matrix", k, l[0])
+		}
+		eig.VectorsTo(&u)
+		for j := range d {
+			l[j] = max(l[j], 0)
+			row := p.row(k, j+1)
+			for i := range row {
+				row[i] = u.At(i, j)
+			}
+		}
+		u.Reset()
+	}
+	return nil
+}
+
+// thin reports whether some component has no density.
+func (p *parts) thin() bool {
+	if !p.diag && p.q == p.dim {
+		return slices.Contains(p.l, 0)
+	}
+	return slices.Contains(p.resid, 0)
+}
+
+// Shape is that of one sample.
+func (m *Mixture) Shape() []int { return m.shape }
+
+// Len returns the number of components.
+func (m *Mixture) Len() int { return m.parts.k }
+
+// check reports a query that the mixture cannot answer.
+func (m *Mixture) check(dst []float64, q Query) error {
+	if err := q.Check(dst, m.parts.dim); err != nil {
+		return err
+	}
+	for _, at := range q.At {
+		if err := usable(at); err != nil {
+			return err
+		}
+	}
+	for i, l := range q.Labels {
+		if err := m.checkLabel(l); err != nil {
+			return fmt.Errorf("%w (row %d)", err, i)
+		}
+	}
+	return nil
+}
+
+func (m *Mixture) checkLabel(l int) error {
+	if l == -1 {
+		return nil
+	}
+	if m.labels == nil {
+		return fmt.Errorf("models: label %d: this mixture has no classes, use −1 or no labels", l)
+	}
+	if _, ok := m.classes[l]; !ok {
+		return fmt.Errorf("models: label %d: no component has that class, use −1 for all", l)
+	}
+	return nil
+}
+
+// member reports whether component k belongs to a class; −1 is all.
+func (m *Mixture) member(k, label int) bool { return label < 0 || m.labels[k] == label }
+
+// Denoise writes D(q) into dst, rows×dim.
+func (m *Mixture) Denoise(ctx context.Context, dst []float64, q Query) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.check(dst, q); err != nil {
+		return err
+	}
+	m.family.answer(ask{want: wantMean, mix: m, q: q, dst: dst})
+	return nil
+}
+
+// PosteriorCovMul writes Cov[x₀ | x] v = Σ_k R_k [ σ² Σ_k C_k⁻¹ v + δ_k (δ_kᵀ v) ]
+// into dst, where δ_k is component k's denoised estimate less D.
+func (m *Mixture) PosteriorCovMul(ctx context.Context, dst, v []float64, q Query) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.check(dst, q); err != nil {
+		return err
+	}
+	if len(v) != len(q.X) {
+		return fmt.Errorf("models: vectors have %d numbers, the query %d", len(v), len(q.X))
+	}
+	m.family.answer(ask{want: wantCov, mix: m, q: q, v: v, dst: dst})
+	return nil
+}
+
+// LogDensity writes log p(x; level) of each row, in nats, into dst.
+func (m *Mixture) LogDensity(dst []float64, q Query) error {
+	if len(dst) != q.Rows {
+		return fmt.Errorf("models: destination has %d numbers: expected one for each of %d rows", len(dst), q.Rows)
+	}
+	if err := m.check(q.X, q); err != nil {
+		return err
+	}
+	for _, at := range q.At {
+		if at.Sigma*at.Sigma == 0 && m.parts.thin() {
+			return fmt.Errorf("models: log-density at σ = %g: the data lie on a set without volume and have no density there, ask at a level with noise", at.Sigma)
+		}
+	}
+	m.family.answer(ask{want: wantLogDensity, mix: m, q: q, dst: dst})
+	return nil
+}
+
+// Sample writes one draw of the marginal at a level for each key into dst.
+func (m *Mixture) Sample(dst []float64, at schedules.Level, labels []int, keys []rng.Key) error {
+	p := &m.parts
+	switch {
+	case len(keys) == 0 || len(dst) != len(keys)*p.dim:
+		return fmt.Errorf("models: destination of samples has %d numbers: expected %d keys × %d, and at least one key", len(dst), len(keys), p.dim)
+	case labels != nil && len(labels) != len(keys):
+		return fmt.Errorf("models: sampling has %d labels: expected none, or one for each of %d keys", len(labels), len(keys))
+	}
+	if err := usable(at); err != nil {
+		return err
+	}
+	for i, key := range keys {
+		label := -1
+		if labels != nil {
+			label = labels[i]
+		}
+		if err := m.checkLabel(label); err != nil {
+			return err
+		}
+		x := dst[i*p.dim : (i+1)*p.dim]
+		clean := key.Split("clean", 0).Stream()
+		p.draw(x, m.pick(label, clean.Float64()), clean)
+		noise := key.Split("noise", 0).Stream()
+		for j := range x {
+			x[j] = at.Alpha*x[j] + at.Sigma*noise.NormFloat64()
+		}
+	}
+	return nil
+}
+
+// pick returns the component at the fraction u of the class's total weight.
+func (m *Mixture) pick(label int, u float64) int {
+	if label >= 0 {
+		u *= math.Exp(m.classes[label])
+	}
+	last := 0
+	for k, w := range m.weights {
+		if !m.member(k, label) {
+			continue
+		}
+		if u -= w; u < 0 {
+			return k
+		}
+		last = k
+	}
+	return last
+}
+
+// draw writes a sample of component k into x.
+func (p *parts) draw(x []float64, k int, r *rand.Rand) {
+	mean := p.mean(k)
+	for i := range x {
+		x[i] = p.centre[i] + mean[i]
+	}
+	for j := range p.q {
+		axpy(x, math.Sqrt(p.l[k*p.q+j])*r.NormFloat64(), p.row(k, j+1))
+	}
+	for i := range x {
+		if v := p.residual(k, i); v > 0 {
+			x[i] += math.Sqrt(v) * r.NormFloat64()
+		}
+	}
+}
+
+// share returns the weight of component k within a class.
+func (m *Mixture) share(k, label int) float64 {
+	if label < 0 {
+		return m.weights[k]
+	}
+	if m.labels[k] != label {
+		return 0
+	}
+	return math.Exp(m.logw[k] - m.classes[label])
+}
+
+// centredMean returns E[x₀ | class] − centre.
+func (m *Mixture) centredMean(label int) []float64 {
+	mean := make([]float64, m.parts.dim)
+	for k := range m.parts.k {
+		axpy(mean, m.share(k, label), m.parts.mean(k))
+	}
+	return mean
+}
+
+// Moments returns E[x] = α E[x₀] and Var[x_i] = α² Var[x₀_i] + σ².
+func (m *Mixture) Moments(at schedules.Level, label int) (Moments, error) {
+	if err := usable(at); err != nil {
+		return Moments{}, err
+	}
+	if err := m.checkLabel(label); err != nil {
+		return Moments{}, err
+	}
+	p := &m.parts
+	mean := m.centredMean(label)
+	variance := make([]float64, p.dim)
+	for k := range p.k {
+		w := m.share(k, label)
+		if w == 0 {
+			continue
+		}
+		mk := p.mean(k)
+		for i := range variance {
+			d := mk[i] - mean[i]
+			variance[i] += w * (d*d + p.residual(k, i))
+		}
+		for j := range p.q {
+			wl := w * p.l[k*p.q+j]
+			for i, u := range p.row(k, j+1) {
+				variance[i] += wl * (u * u)
+			}
+		}
+	}
+	for i := range mean {
+		mean[i] = at.Alpha * (mean[i] + p.centre[i])
+		variance[i] = at.Alpha*at.Alpha*variance[i] + at.Sigma*at.Sigma
+	}
+	return Moments{Mean: mean, Var: variance}, nil
+}
+
+// Covariance returns α² Cov[x₀] + σ² I, dim×dim.
+func (m *Mixture) Covariance(at schedules.Level, label int) ([]float64, error) {
+	if err := usable(at); err != nil {
+		return nil, err
+	}
+	if err := m.checkLabel(label); err != nil {
+		return nil, err
+	}
+	p := &m.parts
+	mean := m.centredMean(label)
+	// Cov[x₀] = Gᵀ G + diag, a row of G for every mean and direction.
+	n := p.k * (p.q + 1)
+	g := make([]float64, n*p.dim)
+	rest := make([]float64, p.dim)
+	for k := range p.k {
+		w := m.share(k, label)
+		for j := range p.q + 1 {
+			row := g[(k*(p.q+1)+j)*p.dim:][:p.dim]
+			if j == 0 {
+				s := math.Sqrt(w)
+				for i, v := range p.mean(k) {
+					row[i] = s * (v - mean[i])
+				}
+			} else {
+				axpy(row, math.Sqrt(w*p.l[k*p.q+j-1]), p.row(k, j))
+			}
+		}
+		for i := range rest {
+			rest[i] += w * p.residual(k, i)
+		}
+	}
+	cov := make([]float64, p.dim*p.dim)
+	a2 := at.Alpha * at.Alpha
+	simd.Gemm(true, false, p.dim, p.dim, n, a2, g, p.dim, g, p.dim, 0, cov, p.dim)
+	for i := range p.dim {
+		for j := range i { // exactly symmetric
+			cov[i*p.dim+j] = cov[j*p.dim+i]
+		}
+		cov[i*p.dim+i] += a2*rest[i] + at.Sigma*at.Sigma
+	}
+	return cov, nil
+}
