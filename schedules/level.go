@@ -3,10 +3,32 @@
 // A [Level] is one noise level, a [Path] the family (α, σ)(λ), a [Schedule] a
 // map t → λ on a Path, a [Spacing] a way to choose levels on a Schedule, and a
 // [Grid] the finite list of levels that a run visits: n steps are n+1 levels,
-// noisy to clean. Everything here is scalar.
+// noisy to clean. Everything here is scalar, and ŝ is short for σ/α throughout.
+//
+// Schedules, paths and spacings are small values used as literals and are read
+// from names by [Parse], [ParsePath] and [ParseSpacing]:
+//
+//	s, err := schedules.Parse("vp-linear(bmax=12)")
+//	k, err := schedules.ParseSpacing("karras(rho=7,smin=0.01,last=zero)")
+//	g, err := k.Grid(s, 10) // 11 levels
+//
+// References:
+//
+//	[chen2023]     T. Chen, On the Importance of Noise Scheduling for Diffusion Models, arXiv 2301.10972.
+//	[esser2024]    P. Esser et al., Scaling Rectified Flow Transformers for High-Resolution Image Synthesis, arXiv 2403.03206.
+//	[hang2024]     T. Hang, S. Gu et al., Improved Noise Schedule for Diffusion Training, arXiv 2407.03297.
+//	[ho2020]       J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
+//	[hoogeboom2023] E. Hoogeboom, J. Heek, T. Salimans, simple diffusion, arXiv 2301.11093.
+//	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+//	[lin2024]      S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
+//	[nichol2021]   A. Nichol, P. Dhariwal, Improved Denoising Diffusion Probabilistic Models, arXiv 2102.09672.
+//	[rombach2022]  R. Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, arXiv 2112.10752.
+//	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
+//	[zhou2024]     Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package schedules
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 
@@ -35,6 +57,34 @@ func (l Level) Validate() error {
 		return fmt.Errorf("schedules: level has α = %g, σ = %g: expected finite values ≥ 0, not both 0", l.Alpha, l.Sigma)
 	}
 	return nil
+}
+
+// MarshalJSON writes T as null where it is NaN, which JSON cannot say.
+func (l Level) MarshalJSON() ([]byte, error) {
+	t := &l.T
+	if math.IsNaN(l.T) {
+		t = nil
+	}
+	return json.Marshal(levelJSON{t, l.Alpha, l.Sigma})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (l *Level) UnmarshalJSON(text []byte) error {
+	var v levelJSON
+	if err := json.Unmarshal(text, &v); err != nil {
+		return fmt.Errorf("schedules: level: %w", err)
+	}
+	*l = Level{T: math.NaN(), Alpha: v.Alpha, Sigma: v.Sigma}
+	if v.T != nil {
+		l.T = *v.T
+	}
+	return nil
+}
+
+type levelJSON struct {
+	T     *float64 `json:"t"`
+	Alpha float64  `json:"alpha"`
+	Sigma float64  `json:"sigma"`
 }
 
 // Path is the family (α, σ)(λ) that a process stays on. Two processes with
