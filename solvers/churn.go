@@ -3,6 +3,8 @@ package solvers
 import (
 	"fmt"
 	"math"
+
+	"snrlab/snr"
 )
 
 // churn raises the noise before a step [EDM, algorithm 2]: where
@@ -46,7 +48,7 @@ func (c churn) apply(w *walk) {
 		return
 	}
 	gamma := min(c.SChurn/float64(w.problem.Grid.Steps()), math.Sqrt2-1)
-	up := w.between(s * (1 + gamma))
+	up := w.between(snr.FromSigma(s * (1 + gamma)))
 	z := w.normal(w.from, up)
 	w.lin(w.moved, term{up.Alpha / w.from.Alpha, w.x}, term{c.SNoise * up.Alpha * s * math.Sqrt(gamma*(2+gamma)), z})
 	w.x, w.from = w.moved, up

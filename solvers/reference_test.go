@@ -61,8 +61,8 @@ func (g isotropic) Denoise(_ context.Context, dst []float64, q models.Query) err
 	return nil
 }
 
-// ve is the level of variance-exploding notation.
-func ve(s float64) schedules.Level { return schedules.Level{Alpha: 1, Sigma: s} }
+// veLevel is the level of variance-exploding notation.
+func veLevel(s float64) schedules.Level { return schedules.Level{Alpha: 1, Sigma: s} }
 
 // gm2d is the golden file of the two-dimensional mixture.
 type gm2d struct {
@@ -96,7 +96,7 @@ func readGM2D(t testing.TB) (g gm2d, d isotropic, start, end []float64) {
 	return g, isotropic{w: g.Problem.Weights, v: g.Problem.Variances, m: g.Problem.Means}, start, end
 }
 
-func worst(a, b []float64) (d float64, at int) {
+func largestGap(a, b []float64) (d float64, at int) {
 	for i := range a {
 		if e := math.Abs(a[i] - b[i]); !(e <= d) {
 			d, at = e, i
@@ -111,7 +111,7 @@ func TestReference_Golden(t *testing.T) {
 	// a trajectory passes between two components: ten to twenty tolerances. The
 	// golden ends are good to a few 1e-12.
 	for tol, limit := range map[float64]float64{1e-7: 2e-6, 1e-10: 1e-9, 1e-12: 1e-11} {
-		tr, err := Reference{RTol: tol}.Solve(context.Background(), Problem{Denoiser: d, Grid: schedules.Grid{ve(g.SigmaMax), ve(g.SigmaMin)}}, start)
+		tr, err := Reference{RTol: tol}.Solve(context.Background(), Problem{Denoiser: d, Grid: schedules.Grid{veLevel(g.SigmaMax), veLevel(g.SigmaMin)}}, start)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestReference_Golden(t *testing.T) {
 			c.Steps += r.Steps
 			c.Rejected += r.Rejected
 		}
-		e, at := worst(tr.X[1], end)
+		e, at := largestGap(tr.X[1], end)
 		n := float64(len(tr.Cost))
 		t.Logf("rtol %g: largest error %.2g; a row took %.1f evaluations, %.1f steps, %.2f rejected", tol, e, float64(c.Evals)/n, float64(c.Steps)/n, float64(c.Rejected)/n)
 		if e > limit {
@@ -142,7 +142,7 @@ func TestReference_Limit(t *testing.T) {
 	d := gaussian(v, m...)
 	z := []float64{0.3, -1.2, 2, 1, 0.1, -0.7}
 	noise := schedules.Level{Alpha: 0, Sigma: 2} // a scale of its own
-	grid := schedules.Grid{noise, {Alpha: 0.01, Sigma: 1}, ve(3), ve(0.3), {Alpha: 5, Sigma: 0.5}, ve(1e-3), ve(1e-9), {Alpha: 0.5, Sigma: 0}}
+	grid := schedules.Grid{noise, {Alpha: 0.01, Sigma: 1}, veLevel(3), veLevel(0.3), {Alpha: 5, Sigma: 0.5}, veLevel(1e-3), veLevel(1e-9), {Alpha: 0.5, Sigma: 0}}
 	exact := func(l schedules.Level, i int) float64 {
 		// z = (x̂ − m)/√(v + ŝ²) is constant; at α = 0 it is x/σ.
 		return l.Alpha*m[i%3] + math.Sqrt(l.Alpha*l.Alpha*v+l.Sigma*l.Sigma)*z[i]
@@ -197,7 +197,7 @@ func TestReference_PointsLimit(t *testing.T) {
 	points := isotropic{w: []float64{0.5, 0.3, 0.2}, v: []float64{0, 0, 0}, m: [][]float64{{1, 0}, {-0.5, 0.8}, {-0.5, -0.8}}}
 	x := make([]float64, 2*64)
 	rng.New(3).Normal(x)
-	tr, err := Reference{}.Solve(context.Background(), Problem{Denoiser: points, Grid: schedules.Grid{{Alpha: 0, Sigma: 1}, ve(1e-6), ve(0)}}, x)
+	tr, err := Reference{}.Solve(context.Background(), Problem{Denoiser: points, Grid: schedules.Grid{{Alpha: 0, Sigma: 1}, veLevel(1e-6), veLevel(0)}}, x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestReference_DenseError(t *testing.T) {
 	grid := schedules.Grid{}
 	const n = 40
 	for i := range n + 1 {
-		grid = append(grid, ve(math.Exp(math.Log(g.SigmaMax)+float64(i)/n*math.Log(g.SigmaMin/g.SigmaMax))))
+		grid = append(grid, veLevel(math.Exp(math.Log(g.SigmaMax)+float64(i)/n*math.Log(g.SigmaMin/g.SigmaMax))))
 	}
 	p := Problem{Denoiser: d, Grid: grid}
 	for _, tol := range []float64{1e-7, 1e-10} {
@@ -262,15 +262,15 @@ func TestReference_DenseError(t *testing.T) {
 				t.Fatal(err)
 			}
 			scale := math.Hypot(1, l.Sigma) // errors in z
-			e, _ := worst(tr.X[i+1], sharp)
+			e, _ := largestGap(tr.X[i+1], sharp)
 			largest = max(largest, e/scale)
-			e, _ = worst(same, sharp)
+			e, _ = largestGap(same, sharp)
 			ends = max(ends, e/scale)
 			if err := dense.At(at, l); err != nil {
 				t.Fatal(err)
 			}
 			// The same polynomial, summed in another order.
-			if e, j := worst(at, tr.X[i+1]); e > 1e-13*scale {
+			if e, j := largestGap(at, tr.X[i+1]); e > 1e-13*scale {
 				t.Errorf("level %d, row %d: Dense and Solve differ by %.3g", i+1, j/2, e)
 			}
 		}
@@ -295,7 +295,7 @@ func TestReference_StepInvariant(t *testing.T) {
 		if i%7 == 3 && b > 0 {
 			a, b = b, a
 		}
-		from, to = append(from, ve(a)), append(to, ve(b))
+		from, to = append(from, veLevel(a)), append(to, veLevel(b))
 		x = append(x, start[2*i]/80*a+0.3, start[2*i+1]/80*a-0.1)
 	}
 	from[17] = to[17] // nothing to do
@@ -362,7 +362,7 @@ func (labelled) Denoise(_ context.Context, dst []float64, q models.Query) error 
 func TestReference_LabelsProperty(t *testing.T) {
 	labels := []int{3, 1, 4, 1, 5, 9, 2, 6}
 	x := []float64{0, 1, 2, 3, 4, 5, 6, 7}
-	grid := schedules.Grid{ve(10), ve(0)}
+	grid := schedules.Grid{veLevel(10), veLevel(0)}
 	tr, err := Reference{Batch: 3}.Solve(context.Background(), Problem{Denoiser: labelled{}, Grid: grid, Labels: labels}, x)
 	if err != nil {
 		t.Fatal(err)
@@ -394,7 +394,7 @@ func (s sick) Denoise(_ context.Context, dst []float64, q models.Query) error {
 func TestReference_Refuses(t *testing.T) {
 	ctx := context.Background()
 	d := gaussian(1, 0, 0)
-	grid := schedules.Grid{ve(80), ve(0.1)}
+	grid := schedules.Grid{veLevel(80), veLevel(0.1)}
 	x := []float64{1, 2, 3, 4}
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
@@ -408,9 +408,9 @@ func TestReference_Refuses(t *testing.T) {
 		"denoiser":   {Reference{}, Problem{Grid: grid}, x, "no denoiser"},
 		"rows":       {Reference{}, Problem{Denoiser: d, Grid: grid}, x[:3], "3 numbers"},
 		"grid":       {Reference{}, Problem{Denoiser: d, Grid: grid[:1]}, x, "1 levels"},
-		"turns":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{ve(1), ve(0.5), ve(0.7)}}, x, "level 2 turns back"},
-		"level":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{ve(1), {Alpha: -1, Sigma: 1}}}, x, "grid level 1"},
-		"clean":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{ve(0), ve(1)}}, x, "starts at σ = 0"},
+		"turns":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{veLevel(1), veLevel(0.5), veLevel(0.7)}}, x, "level 2 turns back"},
+		"level":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{veLevel(1), {Alpha: -1, Sigma: 1}}}, x, "grid level 1"},
+		"clean":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{veLevel(0), veLevel(1)}}, x, "starts at σ = 0"},
 		"labels":     {Reference{}, Problem{Denoiser: d, Grid: grid, Labels: []int{1}}, x, "1 labels for 2 rows"},
 		"step limit": {Reference{MaxSteps: 2}, Problem{Denoiser: d, Grid: grid}, x, "row 0 at λ ="},
 		"NaN":        {Reference{}, Problem{Denoiser: sick{}, Grid: grid}, x, "column 1 of the derivative is NaN"},
@@ -430,7 +430,7 @@ func TestReference_Refuses(t *testing.T) {
 	if _, err := (Reference{}).Solve(stopped, Problem{Denoiser: d, Grid: grid}, x); !errors.Is(err, context.Canceled) {
 		t.Errorf("does not stop: %v", err)
 	}
-	if _, _, err := (Reference{}).Step(ctx, d, x, []schedules.Level{ve(1), ve(0)}, []schedules.Level{ve(2), ve(1)}, nil); err == nil || !strings.Contains(err.Error(), "row 1 starts at σ = 0") {
+	if _, _, err := (Reference{}).Step(ctx, d, x, []schedules.Level{veLevel(1), veLevel(0)}, []schedules.Level{veLevel(2), veLevel(1)}, nil); err == nil || !strings.Contains(err.Error(), "row 1 starts at σ = 0") {
 		t.Errorf("Step from σ = 0: %v", err)
 	}
 	if s := spec.Full("reference", Reference{RTol: 1e-9}); s != "reference(rtol=1e-09,atol=0,max_steps=0)" {
@@ -449,7 +449,7 @@ func BenchmarkReferenceVariable(b *testing.B) {
 	denoised := func(dst, x, s []float64) error {
 		at := make([]schedules.Level, len(s))
 		for i, v := range s {
-			at[i] = ve(v)
+			at[i] = veLevel(v)
 		}
 		return den.Denoise(context.Background(), dst, models.Query{X: x, Rows: len(s), At: at})
 	}

@@ -15,11 +15,23 @@ func Registry() spec.Registry[Solver] {
 	nested := map[reflect.Type]func(string) (any, error){}
 	choice[Last](nested, lastNames)
 	choice[Opening](nested, openingNames)
+	choice[Form](nested, formNames)
+	choice[Variable](nested, variableNames)
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
 		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
 		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
-		{Name: "dpmpp-2m", Default: DPMPP2M{}, Aliases: []string{"DPM++ 2M"}},
+		{Name: "dpm-solver-2", Default: DPMSolver2{R: 0.5, SMax: noChurn.SMax, SNoise: noChurn.SNoise}, Aliases: []string{"DPM2", "DPM-Solver-2"}},
+		{Name: "dpmpp-1", Default: DPMPP1{}},
+		{Name: "dpmpp-2m", Default: DPMPP2M{}, Aliases: []string{"DPM++ 2M", "DPM-Solver++(2M)"}},
+		{Name: "dpmpp-3m", Default: DPMPP3M{}, Aliases: []string{"DPM-Solver++(3M)"}},
+		{Name: "dpmpp-2s", Default: DPMPP2S{R: 0.5}, Aliases: []string{"DPM++ 2S", "DPM-Solver++(2S)"}},
+		{Name: "ab2", Default: AdamsBashforth{Order: 2}},
+		{Name: "ab3", Default: AdamsBashforth{Order: 3}},
+		{Name: "ab4", Default: AdamsBashforth{Order: 4}},
+		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
+		{Name: "euler-ancestral", Default: EulerAncestral{Eta: 1, SNoise: 1}, Aliases: []string{"Euler a"}},
+		{Name: "euler-maruyama", Default: EulerMaruyama{}},
 	}}
 	for i := range r.Entries {
 		r.Entries[i].Summary = r.Entries[i].Default.Properties().Summary
@@ -30,6 +42,7 @@ func Registry() spec.Registry[Solver] {
 // variants are names used elsewhere for a solver with settings.
 var variants = map[string]string{
 	"DDPM": "ddim(eta=1)",
+	"LMS":  "ab4(last=own)",
 }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names

@@ -21,13 +21,13 @@ type method struct {
 	// w.d = D(w.x, w.from). It is not called for the two named steps: the one
 	// that leaves α = 0, and under last = Denoise the one that reaches σ = 0.
 	step    func(w *walk)
-	scratch int                 // arrays of w.tmp
-	history int                 // earlier answers wanted in w.past
-	keep    answer              // what w.past holds
-	last    Last                // rule of the step to σ = 0
-	churn   churn               // noise added before the step
-	evals   int                 // denoiser calls of an inner step
-	extra   func(known int) int // further calls while only known < history earlier answers exist; may be nil
+	scratch int                                     // arrays of w.tmp
+	history int                                     // earlier answers wanted in w.past
+	keep    answer                                  // what w.past holds
+	last    Last                                    // rule of the step to σ = 0
+	churn   churn                                   // noise added before the step
+	evals   int                                     // denoiser calls of an inner step
+	extra   func(known int, to schedules.Level) int // further calls of a step with known earlier answers; may be nil
 }
 
 // answer is the quantity that a history holds.
@@ -47,7 +47,7 @@ func (m method) nfe(g schedules.Grid) int {
 		} else {
 			n += m.evals
 			if m.extra != nil {
-				n += m.extra(known)
+				n += m.extra(known, g[i+1])
 			}
 		}
 		known = m.knownAfter(known, g[i])
@@ -327,9 +327,9 @@ func (w *walk) remember(from schedules.Level) {
 // pastLevel is the grid level of past[k].
 func (w *walk) pastLevel(k int) schedules.Level { return w.problem.Grid[w.index-1-k] }
 
-// between returns the level with σ/α = s on the problem's schedule.
-func (w *walk) between(s float64) schedules.Level {
-	return schedules.LevelAt(w.problem.Schedule, snr.FromSigma(s))
+// between returns the level at l on the problem's schedule.
+func (w *walk) between(l snr.LogSNR) schedules.Level {
+	return schedules.LevelAt(w.problem.Schedule, l)
 }
 
 // eval writes D(x, at) into dst. It is the one place where evaluations happen

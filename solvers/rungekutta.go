@@ -1,0 +1,83 @@
+package solvers
+
+import (
+	"snrlab/schedules"
+	"snrlab/snr"
+)
+
+// tableau holds an explicit Runge–Kutta method: stage i is taken at c[i] with
+// weights a[i] of the earlier slopes; b makes the step.
+type tableau struct {
+	a [][]float64
+	b []float64
+	c []float64
+}
+
+// tableaux are the methods that start a multistep method of order 2, 3 and 4
+// [Hairer, section II.1]: Heun's, Kutta's third order, the classical fourth.
+var tableaux = map[int]tableau{
+	2: {a: [][]float64{{}, {1}}, b: []float64{1. / 2, 1. / 2}, c: []float64{0, 1}},
+	3: {a: [][]float64{{}, {1. / 2}, {-1, 2}}, b: []float64{1. / 6, 2. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1}},
+	4: {a: [][]float64{{}, {1. / 2}, {0, 1. / 2}, {0, 0, 1}}, b: []float64{1. / 6, 1. / 3, 1. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1. / 2, 1}},
+}
+
+// prepare gives a method of an order what its opening needs.
+func (o Opening) prepare(m *method, order int) {
+	if o != RungeKutta {
+		return
+	}
+	m.scratch = max(m.scratch, order+1)
+	m.extra = func(known int, to schedules.Level) int {
+		if opens(known, order, to) {
+			return order - 1
+		}
+		return 0
+	}
+}
+
+// promise completes the properties of a multistep method of an order.
+func (o Opening) promise(p *Properties, order int) {
+	if o != RungeKutta {
+		return
+	}
+	p.FirstEvals = (order - 1) * (order - 1)
+	p.Between = order > 2
+}
+
+// opens reports a step that has too few earlier answers for the order. A step
+// to σ = 0 has no Runge–Kutta form: the slope e is not defined there.
+func opens(known, order int, to schedules.Level) bool { return known < order-1 && to.Sigma > 0 }
+
+// step takes a Runge–Kutta step in (ŝ, x̂) = (σ/α, x/α), where dx̂/dŝ = e, if w
+// still is in its opening, and reports whether it did.
+func (o Opening) step(w *walk, order int) bool {
+	if o != RungeKutta || !opens(w.known, order, w.to) {
+		return false
+	}
+	a, t := w.from, tableaux[order]
+	h := w.to.Noise() - a.Noise()
+	y, e := w.tmp[order], w.tmp[:order]
+	w.lin(e[0], term{1 / a.Sigma, w.x}, term{-a.Alpha / a.Sigma, w.d})
+	for i := 1; i < order; i++ {
+		at := w.to
+		if t.c[i] < 1 {
+			at = w.between(snr.FromSigma(a.Noise() + t.c[i]*h))
+		}
+		w.slopes(y, at, h, t.a[i], e)
+		w.eval(e[i], y, at)
+		w.lin(e[i], term{1 / at.Sigma, y}, term{-at.Alpha / at.Sigma, e[i]})
+	}
+	w.slopes(w.next, w.to, h, t.b, e)
+	w.order = order
+	return true
+}
+
+// slopes writes α_b (x̂ + h Σ kᵢ eᵢ) into dst.
+func (w *walk) slopes(dst []float64, b schedules.Level, h float64, k []float64, e [][]float64) {
+	var terms [maxTerms]term
+	terms[0] = term{b.Alpha / w.from.Alpha, w.x}
+	for i, c := range k {
+		terms[1+i] = term{b.Alpha * h * c, e[i]}
+	}
+	w.lin(dst, terms[:1+len(k)]...)
+}
