@@ -9,7 +9,7 @@ import (
 const (
 	refineAbove = 1e-11   // bound on the error of an exponent
 	negligible  = 45      // e⁻⁴⁵ = 3e-20 of the largest responsibility is none
-	blockRows   = 256     // rows worked on together, which bounds the workspace
+	blockRows   = 192     // rows worked on together, which bounds the workspace
 	unit        = 0x1p-52 // spacing of float64 at 1
 )
 

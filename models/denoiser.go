@@ -1,5 +1,25 @@
 // Package models holds the denoiser, the one thing a solver calls, its
 // adapters, and an exact zoo whose marginals and trajectories are known.
+//
+// A [Denoiser] answers one batched [Query]: the estimate of E[x₀ | x] for states
+// x = α x₀ + σ ε at their noise levels. Models of ε, v, the score, a flow or an
+// EDM network become denoisers by [FromRaw], and denoisers become those by
+// [ToRaw]. [Counter] and [Timed] wrap any of them. [Gaussian], [Mixture] and
+// [PointSet] are [Exact]: they also sample, and give the log-density, the moments
+// and the posterior covariance at every level, σ = 0 and α = 0 included.
+//
+// References:
+//
+//	[HJA20]  J. Ho, A. Jain, P. Abbeel. Denoising diffusion probabilistic models.
+//	         NeurIPS 2020, arXiv 2006.11239.
+//	[KAAL22] T. Karras, M. Aittala, T. Aila, S. Laine. Elucidating the design space
+//	         of diffusion-based generative models. NeurIPS 2022, arXiv 2206.00364.
+//	[LGL22]  X. Liu, C. Gong, Q. Liu. Flow straight and fast: learning to generate
+//	         and transfer data with rectified flow. ICLR 2023, arXiv 2209.03003.
+//	[SH22]   T. Salimans, J. Ho. Progressive distillation for fast sampling of
+//	         diffusion models. ICLR 2022, arXiv 2202.00512.
+//	[TB99]   M. Tipping, C. Bishop. Mixtures of probabilistic principal component
+//	         analyzers. Neural Computation 11 (1999).
 package models
 
 import (
@@ -64,9 +84,11 @@ type PosteriorCov interface {
 }
 
 // Dim returns the number of values of one sample of d.
-func Dim(d Denoiser) int {
+func Dim(d Denoiser) int { return size(d.Shape()) }
+
+func size(shape []int) int {
 	n := 1
-	for _, s := range d.Shape() {
+	for _, s := range shape {
 		n *= s
 	}
 	return n

@@ -40,7 +40,7 @@ func newDiagonal(p *parts, logw []float64) *diagonal {
 	}
 	f.widest = make([]float64, p.k)
 	for k := range p.k {
-		f.widest[k] = math.Sqrt(dot(p.mean(k), p.mean(k)))
+		f.widest[k] = math.Sqrt(simd.Dot(p.mean(k), p.mean(k)))
 	}
 	return f
 }
@@ -151,13 +151,13 @@ func (b *diagonalBlock) scaleComponents(lo, hi int) {
 			}
 		}
 		mean := t.scaled[k*(q+1)*d:][:d]
-		t.mm[k] = dot(mean, f.mean(k))
+		t.mm[k] = simd.Dot(mean, f.mean(k))
 		chol := t.chol[k*q*q : (k+1)*q*q]
 		for j := range q {
-			t.wm[k*q+j] = dot(mean, f.row(k, j+1))
+			t.wm[k*q+j] = simd.Dot(mean, f.row(k, j+1))
 			scaled := t.scaled[(k*(q+1)+j+1)*d:][:d]
 			for i := range j + 1 {
-				chol[j*q+i] = a2 * dot(scaled, f.row(k, i+1))
+				chol[j*q+i] = a2 * simd.Dot(scaled, f.row(k, i+1))
 			}
 			chol[j*q+j]++
 		}
@@ -287,7 +287,7 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 	for _, k := range r.active {
 		pk, pvk := p[k*(f.q+1):(k+1)*(f.q+1)], pv[k*(f.q+1):(k+1)*(f.q+1)]
 		pk[0] = 1
-		e[k] += s2 * dot(pk, pvk)
+		e[k] += s2 * simd.Dot(pk, pvk)
 		mean += resp[k] * e[k]
 	}
 	next := 0
@@ -317,7 +317,7 @@ func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label in
 	f, t := b.f, &b.level
 	alpha := t.at.Alpha
 	top, worst := math.Inf(-1), 0.0
-	norm := math.Sqrt(dot(x, x))
+	norm := math.Sqrt(simd.Dot(x, x))
 	for k := range f.k {
 		if !b.a.mix.member(k, label) {
 			r.logp[k] = math.Inf(-1)
@@ -330,7 +330,7 @@ func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label in
 		}
 		chol := t.chol[k*f.q*f.q : (k+1)*f.q*f.q]
 		forward(chol, z)
-		quad := xh[k] - 2*alpha*pk[0] + alpha*alpha*(t.mm[k]-dot(z, z))
+		quad := xh[k] - 2*alpha*pk[0] + alpha*alpha*(t.mm[k]-simd.Dot(z, z))
 		backward(chol, z)
 		for j := range z {
 			z[j] *= alpha
@@ -360,13 +360,13 @@ func (f *diagonal) quadratic(t *diagonalLevel, y, x, z []float64, k int) float64
 		y[i] = x[i] - float64(alpha*m)
 	}
 	for j := range z {
-		z[j] = alpha * dot(t.scaled[(k*(f.q+1)+j+1)*f.dim:][:f.dim], y)
+		z[j] = alpha * simd.Dot(t.scaled[(k*(f.q+1)+j+1)*f.dim:][:f.dim], y)
 	}
 	solve(t.chol[k*f.q*f.q:(k+1)*f.q*f.q], z)
 	for j := range z {
 		axpy(y, -alpha*z[j], f.row(k, j+1))
 	}
-	quad := dot(z, z)
+	quad := simd.Dot(z, z)
 	for i, h := range t.h[k*f.dim : (k+1)*f.dim] {
 		quad += h * (y[i] * y[i])
 	}
@@ -378,7 +378,7 @@ func (f *diagonal) quadratic(t *diagonalLevel, y, x, z []float64, k int) float64
 func cholesky(a []float64, q int) {
 	for j := range q {
 		for i := j; i < q; i++ {
-			s := a[i*q+j] - dot(a[i*q:i*q+j], a[j*q:j*q+j])
+			s := a[i*q+j] - simd.Dot(a[i*q:i*q+j], a[j*q:j*q+j])
 			if i == j {
 				a[j*q+j] = math.Sqrt(s)
 			} else {
@@ -392,7 +392,7 @@ func cholesky(a []float64, q int) {
 func forward(l, x []float64) {
 	q := len(x)
 	for i := range x {
-		x[i] = (x[i] - dot(l[i*q:i*q+i], x[:i])) / l[i*q+i]
+		x[i] = (x[i] - simd.Dot(l[i*q:i*q+i], x[:i])) / l[i*q+i]
 	}
 }
 

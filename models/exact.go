@@ -59,37 +59,10 @@ func usable(at schedules.Level) error {
 	return nil
 }
 
-// sum, dot: plain loops in index order, so that results repeat.
-
-func dot(a, b []float64) float64 {
-	b = b[:len(a)]
-	s := 0.0
-	for i, v := range a {
-		s += v * b[i]
-	}
-	return s
-}
-
 // axpy adds c·x to dst.
 func axpy(dst []float64, c float64, x []float64) {
 	x = x[:len(dst)]
 	for i, v := range x {
 		dst[i] += c * v
 	}
-}
-
-// logSumExp returns log Σ e^v; −Inf for a list of −Inf.
-func logSumExp(v []float64) float64 {
-	top := math.Inf(-1)
-	for _, x := range v {
-		top = max(top, x)
-	}
-	if math.IsInf(top, -1) {
-		return top
-	}
-	s := 0.0
-	for _, x := range v {
-		s += math.Exp(x - top)
-	}
-	return top + math.Log(s)
 }

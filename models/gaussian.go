@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"snrlab/internal/simd"
 	"snrlab/schedules"
 )
 
@@ -54,7 +55,7 @@ func (g *Gaussian) Flow(dst, x []float64, from, to schedules.Level) error {
 			y[i] = x[lo+i] - float64(from.Alpha*m)
 		}
 		for j := range a {
-			a[j] = ratio[j] * dot(p.row(0, j+1), y)
+			a[j] = ratio[j] * simd.Dot(p.row(0, j+1), y)
 		}
 		out := dst[lo : lo+d]
 		for i, m := range p.centre {

@@ -28,25 +28,30 @@ import (
 // components within reach of the largest are formed again from y itself.
 type stack struct {
 	*parts
-	logw   []float64 // K
-	full   bool      // the directions span all of space
-	um     []float64 // K×q: u_j·m
-	mm     []float64 // K: |m|²
-	widest float64   // the largest |m|
-	blocks sync.Pool // *stackBlock
-	ranges sync.Pool // *stackRange
+	logw   []float64    // K
+	full   bool         // the directions span all of space
+	um     []float64    // K×q: u_j·m
+	mm     []float64    // K: |m|²
+	widest float64      // the largest |m|
+	in     *simd.Packed // Bᵀ, for X·Bᵀ
+	back   *simd.Packed // B, for coefficients·B
+	blocks sync.Pool    // *stackBlock
+	ranges sync.Pool    // *stackRange
 }
 
 func newStack(p *parts, logw []float64) *stack {
 	s := &stack{parts: p, logw: logw, full: p.q == p.dim, um: make([]float64, p.k*p.q), mm: make([]float64, p.k)}
 	for k := range p.k {
 		m := p.mean(k)
-		s.mm[k] = dot(m, m)
+		s.mm[k] = simd.Dot(m, m)
 		s.widest = max(s.widest, math.Sqrt(s.mm[k]))
 		for j := range p.q {
-			s.um[k*p.q+j] = dot(p.row(k, j+1), m)
+			s.um[k*p.q+j] = simd.Dot(p.row(k, j+1), m)
 		}
 	}
+	n := p.k * (p.q + 1)
+	s.in = simd.PackB(true, p.dim, n, p.rows, p.dim)
+	s.back = simd.PackB(false, n, p.dim, p.rows, p.dim)
 	s.blocks.New = func() any { return newStackBlock(s) }
 	s.ranges.New = func() any { return newStackRange(s) }
 	return s
@@ -161,10 +166,10 @@ func (b *stackBlock) run(lo, n int) {
 	b.x, b.p = resize(b.x, n*d), resize(b.p, n*w)
 	b.dense = resize(b.dense, n)
 	par.Rows(n, 16, b.centre)
-	simd.Gemm(false, true, n, w, d, 1, b.x, d, s.rows, d, 0, b.p, w)
+	simd.GemmPacked(false, n, 1, b.x, d, s.in, 0, b.p, w)
 	if b.a.want == wantCov {
 		b.pv = resize(b.pv, n*w)
-		simd.Gemm(false, true, n, w, d, 1, b.a.v[lo*d:], d, s.rows, d, 0, b.pv, w)
+		simd.GemmPacked(false, n, 1, b.a.v[lo*d:], d, s.in, 0, b.pv, w)
 	}
 	par.Rows(n, 1, b.solve)
 	if b.a.want == wantLogDensity {
@@ -181,7 +186,7 @@ func (b *stackBlock) run(lo, n int) {
 		return
 	}
 	b.out = resize(b.out, dense*d)
-	simd.Gemm(false, false, dense, d, w, 1, b.p, w, s.rows, d, 0, b.out, d)
+	simd.GemmPacked(false, dense, 1, b.p, w, s.back, 0, b.out, d)
 	dense = 0
 	for i, yes := range b.dense {
 		if yes {
@@ -243,7 +248,7 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 		}
 	} else {
 		v := b.a.v[(b.lo+i)*d : (b.lo+i+1)*d]
-		fx, fv := s.covCoefficients(r, p, b.pv[i*w:(i+1)*w], dot(x, v))
+		fx, fv := s.covCoefficients(r, p, b.pv[i*w:(i+1)*w], simd.Dot(x, v))
 		for j := range dst {
 			dst[j] = float64(fx*x[j]) + float64(fv*v[j])
 		}
@@ -277,7 +282,7 @@ const denseShare = 8
 func (b *stackBlock) exponents(r *stackRange, x, p []float64, label int) float64 {
 	s, t := b.s, &r.level
 	alpha := t.at.Alpha
-	xx := dot(x, x)
+	xx := simd.Dot(x, x)
 	top := math.Inf(-1)
 	for k := range s.k {
 		if !b.a.mix.member(k, label) {
@@ -318,7 +323,7 @@ func (s *stack) quadratic(t *stackLevel, y, x, a []float64, k int) float64 {
 	}
 	quad := 0.0
 	for j := range a {
-		a[j] = dot(s.row(k, j+1), y)
+		a[j] = simd.Dot(s.row(k, j+1), y)
 		quad += a[j] * a[j] / t.vj[k*s.q+j]
 	}
 	if s.full {
@@ -327,7 +332,7 @@ func (s *stack) quadratic(t *stackLevel, y, x, a []float64, k int) float64 {
 	for j := range a {
 		axpy(y, -a[j], s.row(k, j+1))
 	}
-	return quad + t.yf[k]*dot(y, y)
+	return quad + t.yf[k]*simd.Dot(y, y)
 }
 
 // meanCoefficients writes the coefficients of D and returns that of x.
