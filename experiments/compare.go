@@ -1,0 +1,129 @@
+package experiments
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Compare is the recipe of the comparison of solvers, step for step, against
+// the exact answer. All solvers start from the same noise, budgets are matched
+// by evaluations and not by steps, grids come from one family (one grid for
+// each number of steps), and stochastic solvers share one Brownian path.
+type Compare struct {
+	Header
+	Model    string   `toml:"model" json:"model"`       // see [Models]
+	Class    int      `toml:"class" json:"class"`       // −1, or the class to condition a labelled model on
+	Schedule string   `toml:"schedule" json:"schedule"` // by name, see package schedules
+	Spacing  string   `toml:"spacing" json:"spacing"`
+	Solvers  []string `toml:"solvers" json:"solvers"`   // by name, see package solvers
+	Budgets  []int    `toml:"budgets" json:"budgets"`   // denoiser evaluations per sample
+	Mismatch string   `toml:"mismatch" json:"mismatch"` // budget a solver cannot meet: "below" uses the largest count below it, "refuse" stops
+	Rows     int      `toml:"rows" json:"rows"`         // samples
+	Key      int64    `toml:"key" json:"key"`           // seed of all randomness
+	Start    string   `toml:"start" json:"start"`       // "prior": x = σz; "exact": x from the exact marginal of the first level
+
+	Reference  ReferenceOptions  `toml:"reference" json:"reference"`
+	Local      LocalOptions      `toml:"local" json:"local"`
+	Stochastic StochasticOptions `toml:"stochastic" json:"stochastic"`
+	Law        LawOptions        `toml:"law" json:"law"`
+	Trace      TraceOptions      `toml:"trace" json:"trace"`
+}
+
+// ReferenceOptions is how the exact trajectory is computed.
+type ReferenceOptions struct {
+	RTol float64 `toml:"rtol" json:"rtol"` // error control, relative to the state, row by row
+}
+
+// LocalOptions is how local errors are measured: one exact step from the
+// solver's own state, on the first rows.
+type LocalOptions struct {
+	Rows int     `toml:"rows" json:"rows"` // 0 measures none
+	RTol float64 `toml:"rtol" json:"rtol"`
+}
+
+// StochasticOptions is how a stochastic solver is measured: against its own
+// fine run on the same Brownian path.
+type StochasticOptions struct {
+	FineSteps int `toml:"fine_steps" json:"fine_steps"` // steps of the fine run, besides the levels of all others; 0 measures no strong error
+}
+
+// LawOptions is how the law of the samples is measured.
+type LawOptions struct {
+	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [Bonneel2015]
+	Floors     int `toml:"floors" json:"floors"`         // pairs of exact sample sets that the sampling floor is the mean over
+}
+
+// TraceOptions is what trace.npz keeps.
+type TraceOptions struct {
+	Rows     int      `toml:"rows" json:"rows"`           // of the samples; 0 keeps no trace
+	MaxSteps int      `toml:"max_steps" json:"max_steps"` // runs of more steps are left out
+	Solvers  []string `toml:"solvers" json:"solvers"`     // none means all
+}
+
+// DefaultCompare returns a Compare with every field that has a default.
+func DefaultCompare() Compare {
+	return Compare{
+		Header:     Header{Kind: "compare", Name: "compare"},
+		Class:      -1,
+		Mismatch:   "below",
+		Rows:       64,
+		Key:        1,
+		Start:      "prior",
+		Reference:  ReferenceOptions{RTol: 1e-10},
+		Local:      LocalOptions{Rows: 4, RTol: 1e-7},
+		Stochastic: StochasticOptions{FineSteps: 256},
+		Law:        LawOptions{Directions: 200, Floors: 4},
+		Trace:      TraceOptions{Rows: 4, MaxSteps: 20},
+	}
+}
+
+// Validate reports fields that cannot be used.
+func (c *Compare) Validate() error {
+	return cmp.Or(
+		required("model", c.Model),
+		required("schedule", c.Schedule),
+		required("spacing", c.Spacing),
+		distinct("solvers", c.Solvers),
+		distinct("budgets", c.Budgets),
+		oneOf("mismatch", c.Mismatch, "below", "refuse"),
+		oneOf("start", c.Start, "prior", "exact"),
+		inside("class", c.Class, -1, 1<<20),
+		inside("rows", c.Rows, 1, 1<<20),
+		inside("key", c.Key, 0, math.MaxInt64),
+		tolerance("reference.rtol", c.Reference.RTol),
+		inside("local.rows", c.Local.Rows, 0, c.Rows),
+		tolerance("local.rtol", c.Local.RTol),
+		inside("stochastic.fine_steps", c.Stochastic.FineSteps, 0, 1<<16),
+		inside("law.directions", c.Law.Directions, 1, 1<<16),
+		inside("law.floors", c.Law.Floors, 2, 1<<10),
+		inside("trace.rows", c.Trace.Rows, 0, c.Rows),
+		inside("trace.max_steps", c.Trace.MaxSteps, 1, 1<<16),
+	)
+}
+
+func (c *Compare) seed() uint64 { return uint64(c.Key) }
+
+func (c *Compare) resolve() error {
+	names := make([]*string, 0, len(c.Solvers)+len(c.Trace.Solvers))
+	for i := range c.Solvers {
+		names = append(names, &c.Solvers[i])
+	}
+	for i := range c.Trace.Solvers {
+		names = append(names, &c.Trace.Solvers[i])
+	}
+	slices.Sort(c.Budgets)
+	return resolveNames(&c.Schedule, &c.Spacing, names...)
+}
+
+func (c *Compare) plan(p *Plan, o Options) (job, error) {
+	m, notes, err := newComparison(c, o)
+	if err != nil {
+		return nil, err
+	}
+	p.Notes, p.Parts = notes, m.parts()
+	for name, sum := range m.model.Inputs {
+		p.Inputs[name] = sum
+	}
+	return m.run, nil
+}

@@ -1,0 +1,121 @@
+package experiments
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"snrlab/internal/spec"
+	"snrlab/schedules"
+	"snrlab/solvers"
+)
+
+// family is one grid for each number of steps: a spacing on a schedule.
+type family struct {
+	schedule schedules.Schedule
+	spacing  schedules.Spacing
+	grids    map[int]schedules.Grid
+}
+
+func newFamily(schedule, spacing string) (*family, error) {
+	s, err := schedules.Parse(schedule)
+	if err != nil {
+		return nil, fmt.Errorf("field schedule: %w", err)
+	}
+	p, err := schedules.ParseSpacing(spacing)
+	if err != nil {
+		return nil, fmt.Errorf("field spacing: %w", err)
+	}
+	return &family{s, p, map[int]schedules.Grid{}}, nil
+}
+
+// grid returns the grid of n steps.
+func (f *family) grid(n int) (schedules.Grid, error) {
+	if g, ok := f.grids[n]; ok {
+		return g, nil
+	}
+	g, err := f.spacing.Grid(f.schedule, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	f.grids[n] = g
+	return g, nil
+}
+
+// sameLevel is the difference in λ below which two levels are one: grids of
+// different step counts reach the same level by different roundings, and the
+// state moves by about this much relative to its norm, well below the
+// tolerance of any reference.
+const sameLevel = 1e-11
+
+// union is all levels of some grids, noisy to clean.
+func union(grids ...schedules.Grid) schedules.Grid {
+	var all schedules.Grid
+	for _, g := range grids {
+		all = append(all, g...)
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].LogSNR() < all[j].LogSNR() })
+	var u schedules.Grid
+	for _, l := range all {
+		if len(u) == 0 || !same(u[len(u)-1], l) {
+			u = append(u, l)
+		}
+	}
+	return u
+}
+
+func same(a, b schedules.Level) bool {
+	la, lb := float64(a.LogSNR()), float64(b.LogSNR())
+	return la == lb || math.Abs(la-lb) <= sameLevel
+}
+
+// find returns the index of a level in a grid, or −1.
+func find(g schedules.Grid, l schedules.Level) int {
+	la := float64(l.LogSNR())
+	i := sort.Search(len(g), func(i int) bool { return float64(g[i].LogSNR()) >= la-sameLevel })
+	if i < len(g) && same(g[i], l) {
+		return i
+	}
+	return -1
+}
+
+// fullName prints a named thing with all of its arguments, where that reads
+// back to the same thing, and as it prints itself otherwise.
+func fullName[T fmt.Stringer](v T, parse func(string) (T, error)) string {
+	name, _, err := spec.Split(v.String())
+	if err != nil {
+		return v.String()
+	}
+	full := spec.Full(name, v)
+	if again, err := parse(full); err != nil || again.String() != v.String() {
+		return v.String()
+	}
+	return full
+}
+
+// resolveNames rewrites the names of schedule, spacing and solvers in full.
+func resolveNames(schedule, spacing *string, solver ...*string) error {
+	s, err := schedules.Parse(*schedule)
+	if err != nil {
+		return fmt.Errorf("field schedule: %w", err)
+	}
+	*schedule = fullName(s, schedules.Parse)
+	if spacing != nil {
+		p, err := schedules.ParseSpacing(*spacing)
+		if err != nil {
+			return fmt.Errorf("field spacing: %w", err)
+		}
+		*spacing = fullName(p, schedules.ParseSpacing)
+	}
+	for _, name := range solver {
+		v, err := solvers.Parse(*name)
+		if err != nil {
+			return fmt.Errorf("field solvers: %w", err)
+		}
+		*name = fullName(v, solvers.Parse)
+	}
+	return nil
+}
