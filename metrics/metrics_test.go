@@ -429,8 +429,14 @@ func TestMetrics_Refuses(t *testing.T) {
 		"-1 directions":                          func() error { _, err := Sliced{Directions: -1}.Distance(good, good); return err },
 		"floor from 1 pairs":                     func() error { _, err := MeasureFloor(1, nil, nil); return err },
 		"0 samples":                              func() error { _, err := TotalVarianceZ(Samples{nil, 1}, 0); return err },
-		"covariances of 3":                       func() error { _, err := FrechetGaussian([]float64{1}, mat.NewSymDense(3, nil), []float64{1}, mat.NewSymDense(1, nil)); return err },
-		"no disk":                                func() error { _, err := MeasureFloor(2, func(int) (Samples, error) { return Samples{}, errors.New("no disk") }, nil); return err },
+		"covariances of 3": func() error {
+			_, err := FrechetGaussian([]float64{1}, mat.NewSymDense(3, nil), []float64{1}, mat.NewSymDense(1, nil))
+			return err
+		},
+		"no disk": func() error {
+			_, err := MeasureFloor(2, func(int) (Samples, error) { return Samples{}, errors.New("no disk") }, nil)
+			return err
+		},
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, expected an error with %q", err, name)

@@ -60,10 +60,30 @@ type dop853 struct {
 	combine, judge func(lo, hi int) // method values, made once
 }
 
-// rowScratch holds the coefficients and sources of one linear combination.
+// rowScratch holds the terms of one linear combination.
 type rowScratch struct {
-	coef [stages + 2]float64
-	src  [stages + 2][]float64
+	n    int
+	coef [stages + 1]float64
+	src  [stages + 1][]float64
+}
+
+func (w *rowScratch) add(c float64, v []float64) {
+	w.coef[w.n], w.src[w.n] = c, v
+	w.n++
+}
+
+// into writes the sum into dst, six terms at a time, the running sum being one
+// of them, and empties w.
+func (w *rowScratch) into(dst []float64) {
+	for lo := 0; ; lo += 5 {
+		hi := min(lo+6, w.n)
+		simd.Lin(dst, w.coef[lo:hi], w.src[lo:hi]...)
+		if hi == w.n {
+			break
+		}
+		w.coef[hi-1], w.src[hi-1] = 1, dst
+	}
+	w.n = 0
 }
 
 const (
@@ -73,7 +93,7 @@ const (
 	safety, shrink, growth = 0.9, 1.0 / 3, 6.0 // step-size controller of the published code
 )
 
-// sink is where a row comes from: sample id from y at t to end.
+// dopRow is one row's task: sample id from y at t to end.
 type dopRow struct {
 	id     int
 	t, end float64
@@ -235,15 +255,13 @@ func (d *dop853) combineRows(lo, hi int) {
 // stageArgument writes y + h Σ a_ij k_j of stage i of a slot into dst.
 func (d *dop853) stageArgument(dst []float64, s, i int) {
 	w := &d.scratch[s]
-	w.coef[0], w.src[0] = 1, d.row(d.y, s)
-	n := 1
+	w.add(1, d.row(d.y, s))
 	for j, a := range dopA[i][:i] {
 		if a != 0 {
-			w.coef[n], w.src[n] = d.h[s]*a, d.row(d.k[j], s)
-			n++
+			w.add(d.h[s]*a, d.row(d.k[j], s))
 		}
 	}
-	simd.Lin(dst, w.coef[:n], w.src[:n]...)
+	w.into(dst)
 }
 
 // judgeRows writes y1 and the error estimate of the pair,
@@ -276,14 +294,12 @@ func (d *dop853) judgeRows(lo, hi int) {
 
 func (d *dop853) estimate(dst []float64, s int, weights *[stageEnd]float64) {
 	w := &d.scratch[s]
-	n := 0
 	for j, e := range weights {
 		if e != 0 {
-			w.coef[n], w.src[n] = e, d.row(d.k[j], s)
-			n++
+			w.add(e, d.row(d.k[j], s))
 		}
 	}
-	simd.Lin(dst, w.coef[:n], w.src[:n]...)
+	w.into(dst)
 }
 
 // settle accepts or rejects the attempted steps, hands out states, and lets
@@ -394,43 +410,41 @@ func (d *dop853) finite(s int) error {
 // interpolate saves the states inside the attempted step of a slot, and
 // records the step.
 func (d *dop853) interpolate(s int) {
-	w := &d.scratch[s]
-	n := d.sources(w, s)
 	for ; d.next[s] < len(d.out); d.next[s]++ {
 		j := d.next[s]
 		theta := (d.out[j] - d.t[s]) / d.h[s]
 		if !(theta < 1) {
 			break
 		}
-		p := dopPowers(theta)
-		clear(w.coef[:n])
-		for c := range p {
+		var weights [contSources]float64
+		for c, p := range dopPowers(theta) {
 			for i, m := range dopCont(c, d.h[s]) {
-				w.coef[i] += p[c] * m
+				weights[i] += p * m
 			}
 		}
 		dst := d.row(d.in, 0)
-		simd.Lin(dst, w.coef[:n], w.src[:n]...)
+		d.continuous(dst, s, weights)
 		d.saved(d.id[s], j, dst)
 	}
 	if d.recorded != nil {
 		for c := range d.cont {
-			m := dopCont(c, d.h[s])
-			copy(w.coef[:n], m[:])
-			simd.Lin(d.cont[c], w.coef[:n], w.src[:n]...)
+			d.continuous(d.cont[c], s, dopCont(c, d.h[s]))
 		}
 		d.recorded(d.id[s], d.t[s], d.h[s], d.cont)
 	}
 }
 
-// sources lists what the continuous extension is a combination of: y, y1, k₁
-// and k₆ to k₁₆.
-func (d *dop853) sources(w *rowScratch, s int) int {
-	w.src[0], w.src[1], w.src[2] = d.row(d.y, s), d.row(d.y1, s), d.row(d.k[0], s)
+// continuous combines what the continuous extension is made of: y, y1, k₁ and
+// k₆ to k₁₆.
+func (d *dop853) continuous(dst []float64, s int, weights [contSources]float64) {
+	w := &d.scratch[s]
+	w.add(weights[0], d.row(d.y, s))
+	w.add(weights[1], d.row(d.y1, s))
+	w.add(weights[2], d.row(d.k[0], s))
 	for i := 5; i < stages; i++ {
-		w.src[i-2] = d.row(d.k[i], s)
+		w.add(weights[i-2], d.row(d.k[i], s))
 	}
-	return contSources
+	w.into(dst)
 }
 
 // advance moves a slot past its attempted step, or shrinks the step. Slots
