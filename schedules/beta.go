@@ -65,7 +65,7 @@ func (k BetaKind) ownEnds() (start, end float64, ok bool) {
 
 // maxTable bounds T so that a slip of the keyboard is an error, not a machine
 // out of memory.
-const maxTable = 10_000_000
+const maxTable = 1_000_000
 
 // Validate reports a length or ends that make no table.
 func (s Beta) Validate() error {
@@ -138,7 +138,7 @@ func (s Beta) logAlphaBar() []float64 {
 			sum += math.Log1p(-(start + (end-start)/(1+math.Exp(-ramp(-6, 6, i)))))
 		case LaplaceBeta:
 			p := (float64(i) + 0.5) / float64(n)
-			sum = snr.LogSNR(-0.5 * math.Copysign(math.Log1p(-math.Abs(2*p-1)), 0.5-p)).LogAlphaBar()
+			sum = snr.LogSNR(0.5 * math.Copysign(math.Log1p(-math.Abs(2*p-1)), 0.5-p)).LogAlphaBar()
 		case ExpBeta:
 			sum = -12 * float64(i+1) / float64(n)
 		}

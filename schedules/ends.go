@@ -8,8 +8,8 @@ import (
 
 // pin makes an inverse exact where it must be: at the ends of s it returns the
 // end itself, and strictly between them nothing outside. t is the inverse to
-// rounding.
-func pin(s Schedule, l snr.LogSNR, t float64) float64 {
+// rounding. (Generic, so that s need not move to the heap.)
+func pin[S Schedule](s S, l snr.LogSNR, t float64) float64 {
 	clean, noisy := s.Domain()
 	most, least := s.At(clean).LogSNR(), s.At(noisy).LogSNR()
 	switch {

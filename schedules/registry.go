@@ -22,6 +22,7 @@ func Registry() spec.Registry[Schedule] {
 			{Name: "chen-sigmoid", Summary: "α² a piece of a logistic curve, scaled to reach both ends", Default: ChenSigmoid{Start: -3, End: 3, Tau: 1}},
 			{Name: "chen-cosine", Summary: "α² a piece of a power of a cosine, scaled to reach both ends", Default: ChenCosine{Start: 0, End: 1, Tau: 1}},
 			{Name: "rf", Summary: "rectified flow, σ = t, with a resolution shift", Aliases: []string{"flow"}, Default: RF{Shift: 1}},
+			{Name: "shift", Summary: "a schedule with a constant added to its λ", Default: Shift{Schedule: Cosine{Min: -15, Max: 15}}},
 			{Name: "on-path", Summary: "the λ(t) of a schedule on another path", Default: OnPath{To: VPPath{}, Schedule: EDM{SMin: 0.002, SMax: 80}}},
 		},
 		Nested: map[reflect.Type]func(string) (any, error){
