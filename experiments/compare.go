@@ -51,7 +51,7 @@ type StochasticOptions struct {
 // LawOptions is how the law of the samples is measured.
 type LawOptions struct {
 	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [Bonneel2015]
-	Floors     int `toml:"floors" json:"floors"`         // pairs of exact sample sets that the sampling floor is the mean over
+	Floors     int `toml:"floors" json:"floors"`         // pairs of exact sample sets that the sampling floor is measured on
 }
 
 // TraceOptions is what trace.npz keeps.
@@ -73,7 +73,7 @@ func DefaultCompare() Compare {
 		Reference:  ReferenceOptions{RTol: 1e-10},
 		Local:      LocalOptions{Rows: 4, RTol: 1e-7},
 		Stochastic: StochasticOptions{FineSteps: 256},
-		Law:        LawOptions{Directions: 200, Floors: 4},
+		Law:        LawOptions{Directions: 200, Floors: 8},
 		Trace:      TraceOptions{Rows: 4, MaxSteps: 20},
 	}
 }

@@ -94,6 +94,6 @@ func (l *law) measure(row *runfile.SummaryRow, final metrics.Samples) error {
 	if err != nil {
 		return err
 	}
-	row.SW2, row.SW2Floor, row.BelowFloor = d, l.floor.Mean, l.floor.Below(d)
+	row.SW2, row.SW2Floor, row.BelowFloor = d, l.floor.Threshold, l.floor.Below(d)
 	return nil
 }

@@ -70,8 +70,40 @@ func zoo[M models.Exact](open func() M) func(string, Options) (*Model, error) {
 	return func(string, Options) (*Model, error) { return &Model{Exact: open()}, nil }
 }
 
+// openDigits is the mixture inside the program.
+func openDigits(string, Options) (*Model, error) {
+	d, err := data.Digits()
+	if err != nil {
+		return nil, err
+	}
+	m, err := models.NewMixture(models.Components{
+		Shape: d.Shape, Weights: d.Weights, Means: d.Means, Loadings: d.Loadings, Residual: d.Residual, Labels: d.Labels,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Model{Exact: m, Inputs: map[string]string{"digits": data.DigitsSum()}, Classes: classes(d.Labels)}, nil
+}
+
 func openMNIST(_ string, o Options) (*Model, error) {
 	s, err := data.LoadMNIST(o.MNIST, "test")
+	if err != nil {
+		return nil, err
+	}
+	return points(s)
+}
+
+func openNPZ(arg string, _ Options) (*Model, error) {
+	file, array, _ := strings.Cut(arg, "#")
+	s, err := data.LoadNPZ(file, array)
+	if err != nil {
+		return nil, err
+	}
+	return points(s)
+}
+
+func openPNG(arg string, _ Options) (*Model, error) {
+	s, err := data.LoadPNG(arg)
 	if err != nil {
 		return nil, err
 	}

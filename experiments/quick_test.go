@@ -28,5 +28,5 @@ func TestQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v", info)
+	info.Text(os.Stdout)
 }

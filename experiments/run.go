@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,39 @@ type RunInfo struct {
 	Notes    []string             `json:"notes"`
 	Summary  []runfile.SummaryRow `json:"summary,omitempty"`
 	Seconds  float64              `json:"seconds"`
+}
+
+// Text writes the summary for people.
+func (i *RunInfo) Text(w io.Writer) error {
+	t := new(table)
+	if len(i.Summary) > 0 {
+		t.row("solver", "budget", "steps", "NFE", "RMSE", "95 % interval", "95th pct", "order", "strong", "max |z| mean", "z variance", "sliced W2", "floor")
+		for _, s := range i.Summary {
+			interval := "–"
+			if s.RMSELo == s.RMSELo {
+				interval = number(s.RMSELo) + " to " + number(s.RMSEHi)
+			}
+			w2 := number(s.SW2)
+			if s.BelowFloor {
+				w2 += " ≤"
+			}
+			t.row(s.Solver, strconv.Itoa(s.Budget), strconv.Itoa(s.Steps), strconv.Itoa(s.NFE), number(s.RMSE), interval, number(s.P95),
+				number(s.Order), number(s.Strong), number(s.MeanZ), number(s.CovZ), w2, number(s.SW2Floor))
+		}
+		t.line("≤: not above what two exact sets of this size show.")
+	}
+	for _, n := range i.Notes {
+		t.line("note: %s", n)
+	}
+	switch {
+	case i.Reused:
+		t.line("found finished: %s", i.Dir)
+	case i.Found > 0:
+		t.line("resumed with %d of %d parts done, %d evaluations, %.1f s: %s", i.Found, i.Found+i.Computed, i.Evals, i.Seconds, i.Dir)
+	default:
+		t.line("%d evaluations, %.1f s: %s", i.Evals, i.Seconds, i.Dir)
+	}
+	return t.flush(w)
 }
 
 // run is one experiment on its way into its folder.

@@ -40,7 +40,7 @@ type SummaryRow struct {
 	MeanZ      float64 `csv:"mean_z"`    // largest |z| of the sample mean against the exact mean
 	CovZ       float64 `csv:"cov_z"`     // z of the total variance against the exact one
 	SW2        float64 `csv:"sw2"`       // sliced 2-Wasserstein distance to exact samples
-	SW2Floor   float64 `csv:"sw2_floor"` // the same between two exact sets of this size
+	SW2Floor   float64 `csv:"sw2_floor"` // what two exact sets of this size show: mean and two deviations over pairs
 	BelowFloor bool    `csv:"below_floor"`
 	Order      float64 `csv:"order"` // slope of log error on log steps over the last two budgets
 }
