@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"snrlab/internal/par"
 	"snrlab/rng"
@@ -20,20 +21,16 @@ func RowKeys(root rng.Key, first, n int) []rng.Key {
 }
 
 // Independent draws fresh numbers for every row, step and stage. A row's
-// numbers depend on its key, the step and the stage alone. It serves one
-// stepper at a time.
+// numbers depend on its key, the step and the stage alone. It is safe for
+// concurrent use.
 type Independent struct {
 	keys []rng.Key
-	gens []generator // one a row, so that rows can be drawn in parallel
-	req  NoiseRequest
-	fill func(lo, hi int)
+	jobs sync.Pool // of *drawJob, so that a request allocates nothing
 }
 
 // NewIndependent returns the source whose row i belongs to keys[i].
 func NewIndependent(keys []rng.Key) *Independent {
-	s := &Independent{keys: append([]rng.Key(nil), keys...), gens: newGenerators(len(keys))}
-	s.fill = s.rows
-	return s
+	return &Independent{keys: append([]rng.Key(nil), keys...)}
 }
 
 // Normal implements [Noise].
@@ -41,29 +38,45 @@ func (s *Independent) Normal(req NoiseRequest) error {
 	if err := checkRows(req, len(s.keys)); err != nil {
 		return err
 	}
-	s.req = req
-	par.Rows(len(s.keys), max(1, parGrain/(len(req.Z)/len(s.keys))), s.fill)
+	j, _ := s.jobs.Get().(*drawJob)
+	if j == nil {
+		j = &drawJob{keys: s.keys, gens: newGenerators(len(s.keys))}
+		j.run = j.rows
+	}
+	j.req = req
+	par.Rows(len(s.keys), max(1, drawGrain*len(s.keys)/len(req.Z)), j.run)
+	j.req = NoiseRequest{}
+	s.jobs.Put(j)
 	return nil
 }
 
-// parGrain is the number of normal draws worth a goroutine.
-const parGrain = 1 << 14
+// drawGrain is the number of draws worth handing to another processor.
+const drawGrain = 1 << 14
 
-func (s *Independent) rows(lo, hi int) {
-	dim := len(s.req.Z) / len(s.keys)
+// drawJob is one request under way; every row has a generator of its own, so
+// that rows can be drawn in parallel.
+type drawJob struct {
+	keys []rng.Key
+	gens []generator
+	req  NoiseRequest
+	run  func(lo, hi int)
+}
+
+func (j *drawJob) rows(lo, hi int) {
+	dim := len(j.req.Z) / len(j.keys)
 	for i := lo; i < hi; i++ {
-		g, a, b := &s.gens[i], i*dim, (i+1)*dim
-		g.open(s.keys[i].Split("noise", uint64(s.req.Step)).Split("stage", uint64(s.req.Stage)))
-		g.normal(s.req.Z[a:b])
-		if s.req.Integral != nil {
-			integralGivenIncrement(g, s.req.Integral[a:b], s.req.Z[a:b])
+		g, a, b := j.gens[i], i*dim, (i+1)*dim
+		g.open(j.keys[i].Split("noise", uint64(j.req.Step)).Split("stage", uint64(j.req.Stage)))
+		g.normal(j.req.Z[a:b])
+		if j.req.Integral != nil {
+			integralGivenIncrement(g, j.req.Integral[a:b], j.req.Z[a:b])
 		}
 	}
 }
 
 // integralGivenIncrement draws I = ∫(W − W_from)dτ / Δτ^{3/2} given the scaled
 // increment z = ΔW/Δτ^{1/2}: normal with mean z/2 and variance 1/12.
-func integralGivenIncrement(g *generator, dst, z []float64) {
+func integralGivenIncrement(g generator, dst, z []float64) {
 	g.normal(dst)
 	sd := math.Sqrt(1.0 / 12)
 	for j := range dst {

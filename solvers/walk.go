@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 
-	"snrlab/internal/par"
 	"snrlab/internal/simd"
 	"snrlab/models"
 	"snrlab/schedules"
@@ -102,11 +101,10 @@ type walk struct {
 	draws int             // noise requests of this step
 	err   error
 
-	at    [1]schedules.Level
-	coef  [maxTerms]float64
-	chunk []chunk
-	job   linJob
-	part  func(lo, hi int)
+	// What a call would allocate.
+	at   [1]schedules.Level
+	coef [maxTerms]float64
+	src  [maxTerms][]float64
 }
 
 // start checks a problem and prepares its walk.
@@ -166,8 +164,6 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 	if props.Stochastic {
 		w.z, w.moved = make([]float64, n), make([]float64, n)
 	}
-	w.chunk = make([]chunk, (n+chunkLen-1)/chunkLen)
-	w.part = w.linChunks
 
 	var cfg runConfig
 	for _, o := range opts {
@@ -260,16 +256,16 @@ func (w *walk) Step(ctx context.Context) (Step, error) {
 	if w.index >= g.Steps() {
 		return Step{}, io.EOF
 	}
-	evals, src := w.evals, 0
+	evals, drawn := w.evals, 0
 	ordered, _ := w.problem.Noise.(positioned)
 	if ordered != nil {
-		src = ordered.Position()
+		drawn = ordered.Position()
 	}
 	w.take(ctx, g[w.index], g[w.index+1])
 	if w.err != nil {
 		w.evals = evals
 		if ordered != nil {
-			w.err = errors.Join(w.err, ordered.Seek(src))
+			w.err = errors.Join(w.err, ordered.Seek(drawn))
 		}
 		return Step{}, &StepError{Solver: w.solver.String(), Index: w.index, From: g[w.index], To: g[w.index+1], Err: w.err}
 	}
@@ -387,66 +383,35 @@ type term struct {
 	v []float64
 }
 
-const (
-	maxTerms = 8
-	chunkLen = 1 << 15 // values of a combination that one worker does at a time
-)
+// maxTerms is the longest combination that a method makes.
+const maxTerms = 6
 
-type linJob struct {
-	dst []float64
-	src [maxTerms][]float64
-	n   int
-}
-
-// chunk is one worker's view of a combination.
-type chunk struct {
-	src    [maxTerms][]float64
-	finite bool
-}
-
-// lin writes Σ cᵢ vᵢ into dst, which may be one of the vᵢ, and fails on the
-// first value that is not finite.
+// lin writes Σ cᵢ vᵢ into dst, which may be one of the vᵢ, and fails if a
+// value is not finite.
 func (w *walk) lin(dst []float64, terms ...term) {
 	if w.err != nil {
 		return
 	}
-	w.job.dst, w.job.n = dst, len(terms)
 	for i, t := range terms {
-		w.coef[i], w.job.src[i] = t.c, t.v
+		w.coef[i], w.src[i] = t.c, t.v
 	}
-	par.Rows(len(w.chunk), 4, w.part)
-	for i := range w.chunk {
-		if !w.chunk[i].finite {
-			w.err = w.nonFinite()
-			return
-		}
+	if !simd.Lin(dst, w.coef[:len(terms)], w.src[:len(terms)]...) {
+		w.err = w.nonFinite(dst, w.src[:len(terms)])
 	}
 }
 
-func (w *walk) linChunks(lo, hi int) {
-	j := &w.job
-	for c := lo; c < hi; c++ {
-		a, b := c*chunkLen, min((c+1)*chunkLen, len(j.dst))
-		k := &w.chunk[c]
-		for i := range j.n {
-			k.src[i] = j.src[i][a:b]
-		}
-		k.finite = simd.Lin(j.dst[a:b], w.coef[:j.n], k.src[:j.n]...)
-	}
-}
-
-// nonFinite says where the combination in w.job failed and where the value
-// came from. Of its sources only a denoiser's answer and the noise have not
-// been checked before.
-func (w *walk) nonFinite() error {
-	i, _ := firstNonFinite(w.job.dst)
-	e := &NonFiniteError{Row: i / w.dim, Col: i % w.dim, Value: w.job.dst[i], Source: "arithmetic", Stage: max(w.stage-1, 0), At: w.from}
+// nonFinite says where a combination failed and where the value came from. Of
+// its sources only a denoiser's answer and the noise have not been checked
+// before.
+func (w *walk) nonFinite(dst []float64, src [][]float64) error {
+	i, _ := firstNonFinite(dst)
+	e := &NonFiniteError{Row: i / w.dim, Col: i % w.dim, Value: dst[i], Source: "arithmetic", Stage: max(w.stage-1, 0), At: w.from}
 	if w.stage > 0 {
 		e.At = w.at[0]
 	}
-	for _, v := range w.job.src[:w.job.n] {
+	for _, v := range src {
 		switch {
-		case &v[0] == &w.job.dst[0] || finite(v[i]):
+		case &v[0] == &dst[0] || finite(v[i]):
 		case w.z != nil && &v[0] == &w.z[0]:
 			e.Value, e.Source = v[i], "noise"
 		default:
