@@ -16,3 +16,38 @@ func gemmTilesAVX2(tiles int, kc int, a *float64, b *float64, c *float64, ldc in
 //
 //go:noescape
 func packRows4AVX2(dst *float64, stride int, src *float64, ld int, k int)
+
+// expAVX2 writes e^(src − shift) into dst and returns the sum over it.
+//
+//go:noescape
+func expAVX2(dst *float64, src *float64, n int, shift float64) (sum float64)
+
+// linAVX2 is linGo for 1 to 6 terms. With stream it stores past the caches, and dst must lie on a multiple of 32 bytes.
+//
+//go:noescape
+func linAVX2(dst *float64, n int, terms int, coef *[6]float64, src *[6]*float64, stream bool) bool
+
+// finiteAVX2 returns how many values, in whole blocks of 16, come before the first block with one that is not finite.
+//
+//go:noescape
+func finiteAVX2(x *float64, n int) int
+
+// maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.
+//
+//go:noescape
+func maxAVX2(x *float64, n int) float64
+
+// dotAVX2 returns Σ x_j y_j.
+//
+//go:noescape
+func dotAVX2(x *float64, y *float64, n int) float64
+
+// weightedSumSqAVX2 returns Σ w_j x_j².
+//
+//go:noescape
+func weightedSumSqAVX2(x *float64, w *float64, n int) float64
+
+// fmasAVX2 does n times 12 vector FMAs, 96 floating-point operations.
+//
+//go:noescape
+func fmasAVX2(n int)

@@ -39,7 +39,7 @@ no:
 	RET
 
 // func gemmTilesAVX2(tiles int, kc int, a *float64, b *float64, c *float64, ldc int, alpha float64, beta float64)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTilesAVX2(SB), NOSPLIT, $0-64
 	MOVQ tiles+0(FP), AX
 	MOVQ kc+8(FP), CX
@@ -82,7 +82,7 @@ tile:
 	JL         rest
 
 four:
-	PREFETCHT0   1024(R8)
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Y12
 	VMOVUPD      32(R8), Y13
 	VMOVUPD      64(R8), Y14
@@ -102,7 +102,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   1120(R8)
+	PREFETCHT0   2144(R8)
 	VMOVUPD      96(R8), Y12
 	VMOVUPD      128(R8), Y13
 	VMOVUPD      160(R8), Y14
@@ -122,7 +122,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   1216(R8)
+	PREFETCHT0   2240(R8)
 	VMOVUPD      192(R8), Y12
 	VMOVUPD      224(R8), Y13
 	VMOVUPD      256(R8), Y14
@@ -142,7 +142,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   1312(R8)
+	PREFETCHT0   2336(R8)
 	VMOVUPD      288(R8), Y12
 	VMOVUPD      320(R8), Y13
 	VMOVUPD      352(R8), Y14
@@ -197,11 +197,10 @@ one:
 	JNZ          one
 
 store:
-	MOVSD        beta+56(FP), X13
+	VBROADCASTSD alpha+48(FP), Y12
+	VBROADCASTSD beta+56(FP), Y13
 	VXORPD       Y15, Y15, Y15
 	VUCOMISD     X15, X13
-	VBROADCASTSD X13, Y13
-	VBROADCASTSD alpha+48(FP), Y12
 	JNE          update
 	JP           update
 	VMULPD       Y12, Y0, Y0
@@ -352,5 +351,1196 @@ one:
 	JNZ    one
 
 done:
+	VZEROUPPER
+	RET
+
+DATA expConstants<>+0(SB)/8, $0x3ff71547652b82fe
+DATA expConstants<>+8(SB)/8, $0x3ff71547652b82fe
+DATA expConstants<>+16(SB)/8, $0x3ff71547652b82fe
+DATA expConstants<>+24(SB)/8, $0x3ff71547652b82fe
+DATA expConstants<>+32(SB)/8, $0x3fe62e42fefa39ef
+DATA expConstants<>+40(SB)/8, $0x3fe62e42fefa39ef
+DATA expConstants<>+48(SB)/8, $0x3fe62e42fefa39ef
+DATA expConstants<>+56(SB)/8, $0x3fe62e42fefa39ef
+DATA expConstants<>+64(SB)/8, $0x3c7abc9e3b39803f
+DATA expConstants<>+72(SB)/8, $0x3c7abc9e3b39803f
+DATA expConstants<>+80(SB)/8, $0x3c7abc9e3b39803f
+DATA expConstants<>+88(SB)/8, $0x3c7abc9e3b39803f
+DATA expConstants<>+96(SB)/8, $0xc087500000000000
+DATA expConstants<>+104(SB)/8, $0xc087500000000000
+DATA expConstants<>+112(SB)/8, $0xc087500000000000
+DATA expConstants<>+120(SB)/8, $0xc087500000000000
+DATA expConstants<>+128(SB)/8, $0x4086300000000000
+DATA expConstants<>+136(SB)/8, $0x4086300000000000
+DATA expConstants<>+144(SB)/8, $0x4086300000000000
+DATA expConstants<>+152(SB)/8, $0x4086300000000000
+DATA expConstants<>+160(SB)/8, $0x00000000000003ff
+DATA expConstants<>+168(SB)/8, $0x00000000000003ff
+DATA expConstants<>+176(SB)/8, $0x00000000000003ff
+DATA expConstants<>+184(SB)/8, $0x00000000000003ff
+DATA expConstants<>+192(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+200(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+208(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+216(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+224(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+232(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+240(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+248(SB)/8, $0x3ff0000000000000
+DATA expConstants<>+256(SB)/8, $0x3fe0000000000000
+DATA expConstants<>+264(SB)/8, $0x3fe0000000000000
+DATA expConstants<>+272(SB)/8, $0x3fe0000000000000
+DATA expConstants<>+280(SB)/8, $0x3fe0000000000000
+DATA expConstants<>+288(SB)/8, $0x3fc5555555555555
+DATA expConstants<>+296(SB)/8, $0x3fc5555555555555
+DATA expConstants<>+304(SB)/8, $0x3fc5555555555555
+DATA expConstants<>+312(SB)/8, $0x3fc5555555555555
+DATA expConstants<>+320(SB)/8, $0x3fa5555555555555
+DATA expConstants<>+328(SB)/8, $0x3fa5555555555555
+DATA expConstants<>+336(SB)/8, $0x3fa5555555555555
+DATA expConstants<>+344(SB)/8, $0x3fa5555555555555
+DATA expConstants<>+352(SB)/8, $0x3f81111111111111
+DATA expConstants<>+360(SB)/8, $0x3f81111111111111
+DATA expConstants<>+368(SB)/8, $0x3f81111111111111
+DATA expConstants<>+376(SB)/8, $0x3f81111111111111
+DATA expConstants<>+384(SB)/8, $0x3f56c16c16c16c17
+DATA expConstants<>+392(SB)/8, $0x3f56c16c16c16c17
+DATA expConstants<>+400(SB)/8, $0x3f56c16c16c16c17
+DATA expConstants<>+408(SB)/8, $0x3f56c16c16c16c17
+DATA expConstants<>+416(SB)/8, $0x3f2a01a01a01a01a
+DATA expConstants<>+424(SB)/8, $0x3f2a01a01a01a01a
+DATA expConstants<>+432(SB)/8, $0x3f2a01a01a01a01a
+DATA expConstants<>+440(SB)/8, $0x3f2a01a01a01a01a
+DATA expConstants<>+448(SB)/8, $0x3efa01a01a01a01a
+DATA expConstants<>+456(SB)/8, $0x3efa01a01a01a01a
+DATA expConstants<>+464(SB)/8, $0x3efa01a01a01a01a
+DATA expConstants<>+472(SB)/8, $0x3efa01a01a01a01a
+DATA expConstants<>+480(SB)/8, $0x3ec71de3a556c734
+DATA expConstants<>+488(SB)/8, $0x3ec71de3a556c734
+DATA expConstants<>+496(SB)/8, $0x3ec71de3a556c734
+DATA expConstants<>+504(SB)/8, $0x3ec71de3a556c734
+DATA expConstants<>+512(SB)/8, $0x3e927e4fb7789f5c
+DATA expConstants<>+520(SB)/8, $0x3e927e4fb7789f5c
+DATA expConstants<>+528(SB)/8, $0x3e927e4fb7789f5c
+DATA expConstants<>+536(SB)/8, $0x3e927e4fb7789f5c
+DATA expConstants<>+544(SB)/8, $0x3e5ae64567f544e4
+DATA expConstants<>+552(SB)/8, $0x3e5ae64567f544e4
+DATA expConstants<>+560(SB)/8, $0x3e5ae64567f544e4
+DATA expConstants<>+568(SB)/8, $0x3e5ae64567f544e4
+DATA expConstants<>+576(SB)/8, $0x3e21eed8eff8d898
+DATA expConstants<>+584(SB)/8, $0x3e21eed8eff8d898
+DATA expConstants<>+592(SB)/8, $0x3e21eed8eff8d898
+DATA expConstants<>+600(SB)/8, $0x3e21eed8eff8d898
+DATA expConstants<>+608(SB)/8, $0x3de6124613a86d09
+DATA expConstants<>+616(SB)/8, $0x3de6124613a86d09
+DATA expConstants<>+624(SB)/8, $0x3de6124613a86d09
+DATA expConstants<>+632(SB)/8, $0x3de6124613a86d09
+GLOBL expConstants<>(SB), RODATA|NOPTR, $640
+
+// func expAVX2(dst *float64, src *float64, n int, shift float64) (sum float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·expAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD shift+24(FP), Y0
+	VXORPD       Y1, Y1, Y1
+	SUBQ         $0x04, DX
+	JL           tail
+
+loop:
+	VMOVUPD      (CX), Y2
+	VSUBPD       Y0, Y2, Y2
+	VMOVUPD      expConstants<>+128(SB), Y4
+	VMINPD       Y2, Y4, Y2
+	VMOVUPD      expConstants<>+96(SB), Y4
+	VMAXPD       Y2, Y4, Y2
+	VMULPD       expConstants<>+0(SB), Y2, Y3
+	VROUNDPD     $0x08, Y3, Y3
+	VMOVAPD      Y2, Y4
+	VFNMADD231PD expConstants<>+32(SB), Y3, Y4
+	VFNMADD231PD expConstants<>+64(SB), Y3, Y4
+	VMOVUPD      expConstants<>+608(SB), Y5
+	VFMADD213PD  expConstants<>+576(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+544(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+512(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+480(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+448(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+416(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+384(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+352(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+320(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+288(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+256(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+224(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+192(SB), Y4, Y5
+	VCVTPD2DQY   Y3, X2
+	VPSRAD       $0x01, X2, X3
+	VPSUBD       X3, X2, X2
+	VPMOVSXDQ    X2, Y2
+	VPADDQ       expConstants<>+160(SB), Y2, Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VPMOVSXDQ    X3, Y2
+	VPADDQ       expConstants<>+160(SB), Y2, Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y5, Y5
+	VMOVUPD      Y5, (AX)
+	VADDPD       Y5, Y1, Y1
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, DX
+	JGE          loop
+
+tail:
+	ADDQ         $0x04, DX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         DX
+	VMOVUPD      32(BX)(DX*8), Y2
+	VMASKMOVPD   (CX), Y2, Y3
+	VMOVUPD      Y3, Y3
+	VSUBPD       Y0, Y3, Y3
+	VMOVUPD      expConstants<>+128(SB), Y4
+	VMINPD       Y3, Y4, Y3
+	VMOVUPD      expConstants<>+96(SB), Y4
+	VMAXPD       Y3, Y4, Y3
+	VMULPD       expConstants<>+0(SB), Y3, Y0
+	VROUNDPD     $0x08, Y0, Y0
+	VMOVAPD      Y3, Y4
+	VFNMADD231PD expConstants<>+32(SB), Y0, Y4
+	VFNMADD231PD expConstants<>+64(SB), Y0, Y4
+	VMOVUPD      expConstants<>+608(SB), Y5
+	VFMADD213PD  expConstants<>+576(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+544(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+512(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+480(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+448(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+416(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+384(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+352(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+320(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+288(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+256(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+224(SB), Y4, Y5
+	VFMADD213PD  expConstants<>+192(SB), Y4, Y5
+	VCVTPD2DQY   Y0, X3
+	VPSRAD       $0x01, X3, X0
+	VPSUBD       X0, X3, X3
+	VPMOVSXDQ    X3, Y3
+	VPADDQ       expConstants<>+160(SB), Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y5, Y5
+	VPMOVSXDQ    X0, Y3
+	VPADDQ       expConstants<>+160(SB), Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y5, Y5
+	VMASKMOVPD   Y5, Y2, (AX)
+	VANDPD       Y2, Y5, Y5
+	VADDPD       Y5, Y1, Y1
+
+done:
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+DATA tailMasks<>+0(SB)/8, $0xffffffffffffffff
+DATA tailMasks<>+8(SB)/8, $0xffffffffffffffff
+DATA tailMasks<>+16(SB)/8, $0xffffffffffffffff
+DATA tailMasks<>+24(SB)/8, $0xffffffffffffffff
+DATA tailMasks<>+32(SB)/8, $0x0000000000000000
+DATA tailMasks<>+40(SB)/8, $0x0000000000000000
+DATA tailMasks<>+48(SB)/8, $0x0000000000000000
+DATA tailMasks<>+56(SB)/8, $0x0000000000000000
+GLOBL tailMasks<>(SB), RODATA|NOPTR, $64
+
+// func linAVX2(dst *float64, n int, terms int, coef *[6]float64, src *[6]*float64, stream bool) bool
+// Requires: AVX, FMA3, MMX+
+TEXT ·linAVX2(SB), NOSPLIT, $0-49
+	MOVQ         terms+16(FP), AX
+	CMPQ         AX, $0x01
+	JEQ          terms1
+	CMPQ         AX, $0x02
+	JEQ          terms2
+	CMPQ         AX, $0x03
+	JEQ          terms3
+	CMPQ         AX, $0x04
+	JEQ          terms4
+	CMPQ         AX, $0x05
+	JEQ          terms5
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), SI
+	VBROADCASTSD 8(DX), Y1
+	MOVQ         8(BX), DI
+	VBROADCASTSD 16(DX), Y2
+	MOVQ         16(BX), R8
+	VBROADCASTSD 24(DX), Y3
+	MOVQ         24(BX), R9
+	VBROADCASTSD 32(DX), Y4
+	MOVQ         32(BX), R10
+	VBROADCASTSD 40(DX), Y5
+	MOVQ         40(BX), DX
+	XORQ         BX, BX
+	VXORPD       Y6, Y6, Y6
+	SUBQ         $0x08, CX
+	JL           fewer6
+	MOVB         stream+40(FP), R11
+	TESTB        R11, R11
+	JZ           loop6
+
+stream6:
+	VMOVUPD     (SI)(BX*8), Y8
+	VMULPD      Y8, Y0, Y7
+	VMOVUPD     (DI)(BX*8), Y8
+	VFMADD231PD Y8, Y1, Y7
+	VMOVUPD     (R8)(BX*8), Y8
+	VFMADD231PD Y8, Y2, Y7
+	VMOVUPD     (R9)(BX*8), Y8
+	VFMADD231PD Y8, Y3, Y7
+	VMOVUPD     (R10)(BX*8), Y8
+	VFMADD231PD Y8, Y4, Y7
+	VMOVUPD     (DX)(BX*8), Y8
+	VFMADD231PD Y8, Y5, Y7
+	VMOVNTPD    Y7, (AX)(BX*8)
+	VSUBPD      Y7, Y7, Y7
+	VORPD       Y7, Y6, Y6
+	VMOVUPD     32(SI)(BX*8), Y8
+	VMULPD      Y8, Y0, Y7
+	VMOVUPD     32(DI)(BX*8), Y8
+	VFMADD231PD Y8, Y1, Y7
+	VMOVUPD     32(R8)(BX*8), Y8
+	VFMADD231PD Y8, Y2, Y7
+	VMOVUPD     32(R9)(BX*8), Y8
+	VFMADD231PD Y8, Y3, Y7
+	VMOVUPD     32(R10)(BX*8), Y8
+	VFMADD231PD Y8, Y4, Y7
+	VMOVUPD     32(DX)(BX*8), Y8
+	VFMADD231PD Y8, Y5, Y7
+	VMOVNTPD    Y7, 32(AX)(BX*8)
+	VSUBPD      Y7, Y7, Y7
+	VORPD       Y7, Y6, Y6
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         stream6
+	SFENCE
+	JMP         fewer6
+
+loop6:
+	VMOVUPD     (SI)(BX*8), Y8
+	VMULPD      Y8, Y0, Y7
+	VMOVUPD     (DI)(BX*8), Y8
+	VFMADD231PD Y8, Y1, Y7
+	VMOVUPD     (R8)(BX*8), Y8
+	VFMADD231PD Y8, Y2, Y7
+	VMOVUPD     (R9)(BX*8), Y8
+	VFMADD231PD Y8, Y3, Y7
+	VMOVUPD     (R10)(BX*8), Y8
+	VFMADD231PD Y8, Y4, Y7
+	VMOVUPD     (DX)(BX*8), Y8
+	VFMADD231PD Y8, Y5, Y7
+	VMOVUPD     Y7, (AX)(BX*8)
+	VSUBPD      Y7, Y7, Y7
+	VORPD       Y7, Y6, Y6
+	VMOVUPD     32(SI)(BX*8), Y8
+	VMULPD      Y8, Y0, Y7
+	VMOVUPD     32(DI)(BX*8), Y8
+	VFMADD231PD Y8, Y1, Y7
+	VMOVUPD     32(R8)(BX*8), Y8
+	VFMADD231PD Y8, Y2, Y7
+	VMOVUPD     32(R9)(BX*8), Y8
+	VFMADD231PD Y8, Y3, Y7
+	VMOVUPD     32(R10)(BX*8), Y8
+	VFMADD231PD Y8, Y4, Y7
+	VMOVUPD     32(DX)(BX*8), Y8
+	VFMADD231PD Y8, Y5, Y7
+	VMOVUPD     Y7, 32(AX)(BX*8)
+	VSUBPD      Y7, Y7, Y7
+	VORPD       Y7, Y6, Y6
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         loop6
+
+fewer6:
+	ADDQ $0x04, CX
+	JL   tail6
+
+vector6:
+	VMOVUPD     (SI)(BX*8), Y8
+	VMULPD      Y8, Y0, Y7
+	VMOVUPD     (DI)(BX*8), Y8
+	VFMADD231PD Y8, Y1, Y7
+	VMOVUPD     (R8)(BX*8), Y8
+	VFMADD231PD Y8, Y2, Y7
+	VMOVUPD     (R9)(BX*8), Y8
+	VFMADD231PD Y8, Y3, Y7
+	VMOVUPD     (R10)(BX*8), Y8
+	VFMADD231PD Y8, Y4, Y7
+	VMOVUPD     (DX)(BX*8), Y8
+	VFMADD231PD Y8, Y5, Y7
+	VMOVUPD     Y7, (AX)(BX*8)
+	VSUBPD      Y7, Y7, Y7
+	VORPD       Y7, Y6, Y6
+	ADDQ        $0x04, BX
+	SUBQ        $0x04, CX
+	JGE         vector6
+
+tail6:
+	ADDQ        $0x04, CX
+	JZ          done6
+	LEAQ        tailMasks<>+0(SB), R11
+	NEGQ        CX
+	VMOVUPD     32(R11)(CX*8), Y7
+	VMASKMOVPD  (SI)(BX*8), Y7, Y8
+	VMULPD      Y8, Y0, Y0
+	VMASKMOVPD  (DI)(BX*8), Y7, Y8
+	VFMADD231PD Y8, Y1, Y0
+	VMASKMOVPD  (R8)(BX*8), Y7, Y8
+	VFMADD231PD Y8, Y2, Y0
+	VMASKMOVPD  (R9)(BX*8), Y7, Y8
+	VFMADD231PD Y8, Y3, Y0
+	VMASKMOVPD  (R10)(BX*8), Y7, Y8
+	VFMADD231PD Y8, Y4, Y0
+	VMASKMOVPD  (DX)(BX*8), Y7, Y8
+	VFMADD231PD Y8, Y5, Y0
+	VMASKMOVPD  Y0, Y7, (AX)(BX*8)
+	VANDPD      Y7, Y0, Y0
+	VSUBPD      Y0, Y0, Y0
+	VORPD       Y0, Y6, Y6
+
+done6:
+	VPTEST Y6, Y6
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+terms5:
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), SI
+	VBROADCASTSD 8(DX), Y1
+	MOVQ         8(BX), DI
+	VBROADCASTSD 16(DX), Y2
+	MOVQ         16(BX), R8
+	VBROADCASTSD 24(DX), Y3
+	MOVQ         24(BX), R9
+	VBROADCASTSD 32(DX), Y4
+	MOVQ         32(BX), DX
+	XORQ         BX, BX
+	VXORPD       Y5, Y5, Y5
+	SUBQ         $0x08, CX
+	JL           fewer5
+	MOVB         stream+40(FP), R10
+	TESTB        R10, R10
+	JZ           loop5
+
+stream5:
+	VMOVUPD     (SI)(BX*8), Y7
+	VMULPD      Y7, Y0, Y6
+	VMOVUPD     (DI)(BX*8), Y7
+	VFMADD231PD Y7, Y1, Y6
+	VMOVUPD     (R8)(BX*8), Y7
+	VFMADD231PD Y7, Y2, Y6
+	VMOVUPD     (R9)(BX*8), Y7
+	VFMADD231PD Y7, Y3, Y6
+	VMOVUPD     (DX)(BX*8), Y7
+	VFMADD231PD Y7, Y4, Y6
+	VMOVNTPD    Y6, (AX)(BX*8)
+	VSUBPD      Y6, Y6, Y6
+	VORPD       Y6, Y5, Y5
+	VMOVUPD     32(SI)(BX*8), Y7
+	VMULPD      Y7, Y0, Y6
+	VMOVUPD     32(DI)(BX*8), Y7
+	VFMADD231PD Y7, Y1, Y6
+	VMOVUPD     32(R8)(BX*8), Y7
+	VFMADD231PD Y7, Y2, Y6
+	VMOVUPD     32(R9)(BX*8), Y7
+	VFMADD231PD Y7, Y3, Y6
+	VMOVUPD     32(DX)(BX*8), Y7
+	VFMADD231PD Y7, Y4, Y6
+	VMOVNTPD    Y6, 32(AX)(BX*8)
+	VSUBPD      Y6, Y6, Y6
+	VORPD       Y6, Y5, Y5
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         stream5
+	SFENCE
+	JMP         fewer5
+
+loop5:
+	VMOVUPD     (SI)(BX*8), Y7
+	VMULPD      Y7, Y0, Y6
+	VMOVUPD     (DI)(BX*8), Y7
+	VFMADD231PD Y7, Y1, Y6
+	VMOVUPD     (R8)(BX*8), Y7
+	VFMADD231PD Y7, Y2, Y6
+	VMOVUPD     (R9)(BX*8), Y7
+	VFMADD231PD Y7, Y3, Y6
+	VMOVUPD     (DX)(BX*8), Y7
+	VFMADD231PD Y7, Y4, Y6
+	VMOVUPD     Y6, (AX)(BX*8)
+	VSUBPD      Y6, Y6, Y6
+	VORPD       Y6, Y5, Y5
+	VMOVUPD     32(SI)(BX*8), Y7
+	VMULPD      Y7, Y0, Y6
+	VMOVUPD     32(DI)(BX*8), Y7
+	VFMADD231PD Y7, Y1, Y6
+	VMOVUPD     32(R8)(BX*8), Y7
+	VFMADD231PD Y7, Y2, Y6
+	VMOVUPD     32(R9)(BX*8), Y7
+	VFMADD231PD Y7, Y3, Y6
+	VMOVUPD     32(DX)(BX*8), Y7
+	VFMADD231PD Y7, Y4, Y6
+	VMOVUPD     Y6, 32(AX)(BX*8)
+	VSUBPD      Y6, Y6, Y6
+	VORPD       Y6, Y5, Y5
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         loop5
+
+fewer5:
+	ADDQ $0x04, CX
+	JL   tail5
+
+vector5:
+	VMOVUPD     (SI)(BX*8), Y7
+	VMULPD      Y7, Y0, Y6
+	VMOVUPD     (DI)(BX*8), Y7
+	VFMADD231PD Y7, Y1, Y6
+	VMOVUPD     (R8)(BX*8), Y7
+	VFMADD231PD Y7, Y2, Y6
+	VMOVUPD     (R9)(BX*8), Y7
+	VFMADD231PD Y7, Y3, Y6
+	VMOVUPD     (DX)(BX*8), Y7
+	VFMADD231PD Y7, Y4, Y6
+	VMOVUPD     Y6, (AX)(BX*8)
+	VSUBPD      Y6, Y6, Y6
+	VORPD       Y6, Y5, Y5
+	ADDQ        $0x04, BX
+	SUBQ        $0x04, CX
+	JGE         vector5
+
+tail5:
+	ADDQ        $0x04, CX
+	JZ          done5
+	LEAQ        tailMasks<>+0(SB), R10
+	NEGQ        CX
+	VMOVUPD     32(R10)(CX*8), Y6
+	VMASKMOVPD  (SI)(BX*8), Y6, Y7
+	VMULPD      Y7, Y0, Y0
+	VMASKMOVPD  (DI)(BX*8), Y6, Y7
+	VFMADD231PD Y7, Y1, Y0
+	VMASKMOVPD  (R8)(BX*8), Y6, Y7
+	VFMADD231PD Y7, Y2, Y0
+	VMASKMOVPD  (R9)(BX*8), Y6, Y7
+	VFMADD231PD Y7, Y3, Y0
+	VMASKMOVPD  (DX)(BX*8), Y6, Y7
+	VFMADD231PD Y7, Y4, Y0
+	VMASKMOVPD  Y0, Y6, (AX)(BX*8)
+	VANDPD      Y6, Y0, Y0
+	VSUBPD      Y0, Y0, Y0
+	VORPD       Y0, Y5, Y5
+
+done5:
+	VPTEST Y5, Y5
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+terms4:
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), SI
+	VBROADCASTSD 8(DX), Y1
+	MOVQ         8(BX), DI
+	VBROADCASTSD 16(DX), Y2
+	MOVQ         16(BX), R8
+	VBROADCASTSD 24(DX), Y3
+	MOVQ         24(BX), DX
+	XORQ         BX, BX
+	VXORPD       Y4, Y4, Y4
+	SUBQ         $0x08, CX
+	JL           fewer4
+	MOVB         stream+40(FP), R9
+	TESTB        R9, R9
+	JZ           loop4
+
+stream4:
+	VMOVUPD     (SI)(BX*8), Y6
+	VMULPD      Y6, Y0, Y5
+	VMOVUPD     (DI)(BX*8), Y6
+	VFMADD231PD Y6, Y1, Y5
+	VMOVUPD     (R8)(BX*8), Y6
+	VFMADD231PD Y6, Y2, Y5
+	VMOVUPD     (DX)(BX*8), Y6
+	VFMADD231PD Y6, Y3, Y5
+	VMOVNTPD    Y5, (AX)(BX*8)
+	VSUBPD      Y5, Y5, Y5
+	VORPD       Y5, Y4, Y4
+	VMOVUPD     32(SI)(BX*8), Y6
+	VMULPD      Y6, Y0, Y5
+	VMOVUPD     32(DI)(BX*8), Y6
+	VFMADD231PD Y6, Y1, Y5
+	VMOVUPD     32(R8)(BX*8), Y6
+	VFMADD231PD Y6, Y2, Y5
+	VMOVUPD     32(DX)(BX*8), Y6
+	VFMADD231PD Y6, Y3, Y5
+	VMOVNTPD    Y5, 32(AX)(BX*8)
+	VSUBPD      Y5, Y5, Y5
+	VORPD       Y5, Y4, Y4
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         stream4
+	SFENCE
+	JMP         fewer4
+
+loop4:
+	VMOVUPD     (SI)(BX*8), Y6
+	VMULPD      Y6, Y0, Y5
+	VMOVUPD     (DI)(BX*8), Y6
+	VFMADD231PD Y6, Y1, Y5
+	VMOVUPD     (R8)(BX*8), Y6
+	VFMADD231PD Y6, Y2, Y5
+	VMOVUPD     (DX)(BX*8), Y6
+	VFMADD231PD Y6, Y3, Y5
+	VMOVUPD     Y5, (AX)(BX*8)
+	VSUBPD      Y5, Y5, Y5
+	VORPD       Y5, Y4, Y4
+	VMOVUPD     32(SI)(BX*8), Y6
+	VMULPD      Y6, Y0, Y5
+	VMOVUPD     32(DI)(BX*8), Y6
+	VFMADD231PD Y6, Y1, Y5
+	VMOVUPD     32(R8)(BX*8), Y6
+	VFMADD231PD Y6, Y2, Y5
+	VMOVUPD     32(DX)(BX*8), Y6
+	VFMADD231PD Y6, Y3, Y5
+	VMOVUPD     Y5, 32(AX)(BX*8)
+	VSUBPD      Y5, Y5, Y5
+	VORPD       Y5, Y4, Y4
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         loop4
+
+fewer4:
+	ADDQ $0x04, CX
+	JL   tail4
+
+vector4:
+	VMOVUPD     (SI)(BX*8), Y6
+	VMULPD      Y6, Y0, Y5
+	VMOVUPD     (DI)(BX*8), Y6
+	VFMADD231PD Y6, Y1, Y5
+	VMOVUPD     (R8)(BX*8), Y6
+	VFMADD231PD Y6, Y2, Y5
+	VMOVUPD     (DX)(BX*8), Y6
+	VFMADD231PD Y6, Y3, Y5
+	VMOVUPD     Y5, (AX)(BX*8)
+	VSUBPD      Y5, Y5, Y5
+	VORPD       Y5, Y4, Y4
+	ADDQ        $0x04, BX
+	SUBQ        $0x04, CX
+	JGE         vector4
+
+tail4:
+	ADDQ        $0x04, CX
+	JZ          done4
+	LEAQ        tailMasks<>+0(SB), R9
+	NEGQ        CX
+	VMOVUPD     32(R9)(CX*8), Y5
+	VMASKMOVPD  (SI)(BX*8), Y5, Y6
+	VMULPD      Y6, Y0, Y0
+	VMASKMOVPD  (DI)(BX*8), Y5, Y6
+	VFMADD231PD Y6, Y1, Y0
+	VMASKMOVPD  (R8)(BX*8), Y5, Y6
+	VFMADD231PD Y6, Y2, Y0
+	VMASKMOVPD  (DX)(BX*8), Y5, Y6
+	VFMADD231PD Y6, Y3, Y0
+	VMASKMOVPD  Y0, Y5, (AX)(BX*8)
+	VANDPD      Y5, Y0, Y0
+	VSUBPD      Y0, Y0, Y0
+	VORPD       Y0, Y4, Y4
+
+done4:
+	VPTEST Y4, Y4
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+terms3:
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), SI
+	VBROADCASTSD 8(DX), Y1
+	MOVQ         8(BX), DI
+	VBROADCASTSD 16(DX), Y2
+	MOVQ         16(BX), DX
+	XORQ         BX, BX
+	VXORPD       Y3, Y3, Y3
+	SUBQ         $0x08, CX
+	JL           fewer3
+	MOVB         stream+40(FP), R8
+	TESTB        R8, R8
+	JZ           loop3
+
+stream3:
+	VMOVUPD     (SI)(BX*8), Y5
+	VMULPD      Y5, Y0, Y4
+	VMOVUPD     (DI)(BX*8), Y5
+	VFMADD231PD Y5, Y1, Y4
+	VMOVUPD     (DX)(BX*8), Y5
+	VFMADD231PD Y5, Y2, Y4
+	VMOVNTPD    Y4, (AX)(BX*8)
+	VSUBPD      Y4, Y4, Y4
+	VORPD       Y4, Y3, Y3
+	VMOVUPD     32(SI)(BX*8), Y5
+	VMULPD      Y5, Y0, Y4
+	VMOVUPD     32(DI)(BX*8), Y5
+	VFMADD231PD Y5, Y1, Y4
+	VMOVUPD     32(DX)(BX*8), Y5
+	VFMADD231PD Y5, Y2, Y4
+	VMOVNTPD    Y4, 32(AX)(BX*8)
+	VSUBPD      Y4, Y4, Y4
+	VORPD       Y4, Y3, Y3
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         stream3
+	SFENCE
+	JMP         fewer3
+
+loop3:
+	VMOVUPD     (SI)(BX*8), Y5
+	VMULPD      Y5, Y0, Y4
+	VMOVUPD     (DI)(BX*8), Y5
+	VFMADD231PD Y5, Y1, Y4
+	VMOVUPD     (DX)(BX*8), Y5
+	VFMADD231PD Y5, Y2, Y4
+	VMOVUPD     Y4, (AX)(BX*8)
+	VSUBPD      Y4, Y4, Y4
+	VORPD       Y4, Y3, Y3
+	VMOVUPD     32(SI)(BX*8), Y5
+	VMULPD      Y5, Y0, Y4
+	VMOVUPD     32(DI)(BX*8), Y5
+	VFMADD231PD Y5, Y1, Y4
+	VMOVUPD     32(DX)(BX*8), Y5
+	VFMADD231PD Y5, Y2, Y4
+	VMOVUPD     Y4, 32(AX)(BX*8)
+	VSUBPD      Y4, Y4, Y4
+	VORPD       Y4, Y3, Y3
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         loop3
+
+fewer3:
+	ADDQ $0x04, CX
+	JL   tail3
+
+vector3:
+	VMOVUPD     (SI)(BX*8), Y5
+	VMULPD      Y5, Y0, Y4
+	VMOVUPD     (DI)(BX*8), Y5
+	VFMADD231PD Y5, Y1, Y4
+	VMOVUPD     (DX)(BX*8), Y5
+	VFMADD231PD Y5, Y2, Y4
+	VMOVUPD     Y4, (AX)(BX*8)
+	VSUBPD      Y4, Y4, Y4
+	VORPD       Y4, Y3, Y3
+	ADDQ        $0x04, BX
+	SUBQ        $0x04, CX
+	JGE         vector3
+
+tail3:
+	ADDQ        $0x04, CX
+	JZ          done3
+	LEAQ        tailMasks<>+0(SB), R8
+	NEGQ        CX
+	VMOVUPD     32(R8)(CX*8), Y4
+	VMASKMOVPD  (SI)(BX*8), Y4, Y5
+	VMULPD      Y5, Y0, Y0
+	VMASKMOVPD  (DI)(BX*8), Y4, Y5
+	VFMADD231PD Y5, Y1, Y0
+	VMASKMOVPD  (DX)(BX*8), Y4, Y5
+	VFMADD231PD Y5, Y2, Y0
+	VMASKMOVPD  Y0, Y4, (AX)(BX*8)
+	VANDPD      Y4, Y0, Y0
+	VSUBPD      Y0, Y0, Y0
+	VORPD       Y0, Y3, Y3
+
+done3:
+	VPTEST Y3, Y3
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+terms2:
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), SI
+	VBROADCASTSD 8(DX), Y1
+	MOVQ         8(BX), DX
+	XORQ         BX, BX
+	VXORPD       Y2, Y2, Y2
+	SUBQ         $0x08, CX
+	JL           fewer2
+	MOVB         stream+40(FP), DI
+	TESTB        DI, DI
+	JZ           loop2
+
+stream2:
+	VMOVUPD     (SI)(BX*8), Y4
+	VMULPD      Y4, Y0, Y3
+	VMOVUPD     (DX)(BX*8), Y4
+	VFMADD231PD Y4, Y1, Y3
+	VMOVNTPD    Y3, (AX)(BX*8)
+	VSUBPD      Y3, Y3, Y3
+	VORPD       Y3, Y2, Y2
+	VMOVUPD     32(SI)(BX*8), Y4
+	VMULPD      Y4, Y0, Y3
+	VMOVUPD     32(DX)(BX*8), Y4
+	VFMADD231PD Y4, Y1, Y3
+	VMOVNTPD    Y3, 32(AX)(BX*8)
+	VSUBPD      Y3, Y3, Y3
+	VORPD       Y3, Y2, Y2
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         stream2
+	SFENCE
+	JMP         fewer2
+
+loop2:
+	VMOVUPD     (SI)(BX*8), Y4
+	VMULPD      Y4, Y0, Y3
+	VMOVUPD     (DX)(BX*8), Y4
+	VFMADD231PD Y4, Y1, Y3
+	VMOVUPD     Y3, (AX)(BX*8)
+	VSUBPD      Y3, Y3, Y3
+	VORPD       Y3, Y2, Y2
+	VMOVUPD     32(SI)(BX*8), Y4
+	VMULPD      Y4, Y0, Y3
+	VMOVUPD     32(DX)(BX*8), Y4
+	VFMADD231PD Y4, Y1, Y3
+	VMOVUPD     Y3, 32(AX)(BX*8)
+	VSUBPD      Y3, Y3, Y3
+	VORPD       Y3, Y2, Y2
+	ADDQ        $0x08, BX
+	SUBQ        $0x08, CX
+	JGE         loop2
+
+fewer2:
+	ADDQ $0x04, CX
+	JL   tail2
+
+vector2:
+	VMOVUPD     (SI)(BX*8), Y4
+	VMULPD      Y4, Y0, Y3
+	VMOVUPD     (DX)(BX*8), Y4
+	VFMADD231PD Y4, Y1, Y3
+	VMOVUPD     Y3, (AX)(BX*8)
+	VSUBPD      Y3, Y3, Y3
+	VORPD       Y3, Y2, Y2
+	ADDQ        $0x04, BX
+	SUBQ        $0x04, CX
+	JGE         vector2
+
+tail2:
+	ADDQ        $0x04, CX
+	JZ          done2
+	LEAQ        tailMasks<>+0(SB), DI
+	NEGQ        CX
+	VMOVUPD     32(DI)(CX*8), Y3
+	VMASKMOVPD  (SI)(BX*8), Y3, Y4
+	VMULPD      Y4, Y0, Y0
+	VMASKMOVPD  (DX)(BX*8), Y3, Y4
+	VFMADD231PD Y4, Y1, Y0
+	VMASKMOVPD  Y0, Y3, (AX)(BX*8)
+	VANDPD      Y3, Y0, Y0
+	VSUBPD      Y0, Y0, Y0
+	VORPD       Y0, Y2, Y2
+
+done2:
+	VPTEST Y2, Y2
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+terms1:
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         coef+24(FP), DX
+	MOVQ         src+32(FP), BX
+	VBROADCASTSD (DX), Y0
+	MOVQ         (BX), DX
+	XORQ         BX, BX
+	VXORPD       Y1, Y1, Y1
+	SUBQ         $0x08, CX
+	JL           fewer1
+	MOVB         stream+40(FP), SI
+	TESTB        SI, SI
+	JZ           loop1
+
+stream1:
+	VMOVUPD  (DX)(BX*8), Y2
+	VMULPD   Y2, Y0, Y2
+	VMOVNTPD Y2, (AX)(BX*8)
+	VSUBPD   Y2, Y2, Y2
+	VORPD    Y2, Y1, Y1
+	VMOVUPD  32(DX)(BX*8), Y2
+	VMULPD   Y2, Y0, Y2
+	VMOVNTPD Y2, 32(AX)(BX*8)
+	VSUBPD   Y2, Y2, Y2
+	VORPD    Y2, Y1, Y1
+	ADDQ     $0x08, BX
+	SUBQ     $0x08, CX
+	JGE      stream1
+	SFENCE
+	JMP      fewer1
+
+loop1:
+	VMOVUPD (DX)(BX*8), Y2
+	VMULPD  Y2, Y0, Y2
+	VMOVUPD Y2, (AX)(BX*8)
+	VSUBPD  Y2, Y2, Y2
+	VORPD   Y2, Y1, Y1
+	VMOVUPD 32(DX)(BX*8), Y2
+	VMULPD  Y2, Y0, Y2
+	VMOVUPD Y2, 32(AX)(BX*8)
+	VSUBPD  Y2, Y2, Y2
+	VORPD   Y2, Y1, Y1
+	ADDQ    $0x08, BX
+	SUBQ    $0x08, CX
+	JGE     loop1
+
+fewer1:
+	ADDQ $0x04, CX
+	JL   tail1
+
+vector1:
+	VMOVUPD (DX)(BX*8), Y2
+	VMULPD  Y2, Y0, Y2
+	VMOVUPD Y2, (AX)(BX*8)
+	VSUBPD  Y2, Y2, Y2
+	VORPD   Y2, Y1, Y1
+	ADDQ    $0x04, BX
+	SUBQ    $0x04, CX
+	JGE     vector1
+
+tail1:
+	ADDQ       $0x04, CX
+	JZ         done1
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPD    32(SI)(CX*8), Y2
+	VMASKMOVPD (DX)(BX*8), Y2, Y3
+	VMULPD     Y3, Y0, Y0
+	VMASKMOVPD Y0, Y2, (AX)(BX*8)
+	VANDPD     Y2, Y0, Y0
+	VSUBPD     Y0, Y0, Y0
+	VORPD      Y0, Y1, Y1
+
+done1:
+	VPTEST Y1, Y1
+	SETEQ  AL
+	MOVB   AL, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func finiteAVX2(x *float64, n int) int
+// Requires: AVX
+TEXT ·finiteAVX2(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ n+8(FP), CX
+	XORQ DX, DX
+
+loop:
+	SUBQ    $0x10, CX
+	JL      done
+	VXORPD  Y0, Y0, Y0
+	VMOVUPD (AX)(DX*8), Y1
+	VSUBPD  Y1, Y1, Y1
+	VORPD   Y1, Y0, Y0
+	VMOVUPD 32(AX)(DX*8), Y1
+	VSUBPD  Y1, Y1, Y1
+	VORPD   Y1, Y0, Y0
+	VMOVUPD 64(AX)(DX*8), Y1
+	VSUBPD  Y1, Y1, Y1
+	VORPD   Y1, Y0, Y0
+	VMOVUPD 96(AX)(DX*8), Y1
+	VSUBPD  Y1, Y1, Y1
+	VORPD   Y1, Y0, Y0
+	VPTEST  Y0, Y0
+	JNZ     done
+	ADDQ    $0x10, DX
+	JMP     loop
+
+done:
+	MOVQ DX, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func maxAVX2(x *float64, n int) float64
+// Requires: AVX, SSE2
+TEXT ·maxAVX2(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD maxAVX2Start<>+0(SB), Y0
+	VBROADCASTSD maxAVX2Start<>+0(SB), Y1
+	VBROADCASTSD maxAVX2Start<>+0(SB), Y2
+	VBROADCASTSD maxAVX2Start<>+0(SB), Y3
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPD (AX), Y4
+	VMAXPD  Y0, Y4, Y0
+	VMOVUPD 32(AX), Y4
+	VMAXPD  Y1, Y4, Y1
+	VMOVUPD 64(AX), Y4
+	VMAXPD  Y2, Y4, Y2
+	VMOVUPD 96(AX), Y4
+	VMAXPD  Y3, Y4, Y3
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x0c, CX
+	JL   tail
+
+vector:
+	VMOVUPD (AX), Y4
+	VMAXPD  Y0, Y4, Y0
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x04, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x04, CX
+	JZ         fold
+	LEAQ       tailMasks<>+0(SB), DX
+	NEGQ       CX
+	VMOVUPD    32(DX)(CX*8), Y4
+	VMASKMOVPD (AX), Y4, Y5
+	VMOVAPD    Y0, Y6
+	VMAXPD     Y0, Y5, Y0
+	VBLENDVPD  Y4, Y0, Y6, Y0
+
+fold:
+	VMAXPD       Y1, Y0, Y0
+	VMAXPD       Y3, Y2, Y2
+	VMAXPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VMAXSD       X1, X0, X0
+	MOVSD        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+DATA maxAVX2Start<>+0(SB)/8, $0xfff0000000000000
+GLOBL maxAVX2Start<>(SB), RODATA|NOPTR, $8
+
+// func dotAVX2(x *float64, y *float64, n int) float64
+// Requires: AVX, FMA3, SSE2
+TEXT ·dotAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         y+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD dotAVX2Start<>+0(SB), Y0
+	VBROADCASTSD dotAVX2Start<>+0(SB), Y1
+	VBROADCASTSD dotAVX2Start<>+0(SB), Y2
+	VBROADCASTSD dotAVX2Start<>+0(SB), Y3
+	SUBQ         $0x10, DX
+	JL           fewer
+
+loop:
+	VMOVUPD     (AX), Y4
+	VMOVUPD     (CX), Y5
+	VFMADD231PD Y4, Y5, Y0
+	VMOVUPD     32(AX), Y4
+	VMOVUPD     32(CX), Y5
+	VFMADD231PD Y4, Y5, Y1
+	VMOVUPD     64(AX), Y4
+	VMOVUPD     64(CX), Y5
+	VFMADD231PD Y4, Y5, Y2
+	VMOVUPD     96(AX), Y4
+	VMOVUPD     96(CX), Y5
+	VFMADD231PD Y4, Y5, Y3
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, DX
+	JGE         loop
+
+fewer:
+	ADDQ $0x0c, DX
+	JL   tail
+
+vector:
+	VMOVUPD     (AX), Y4
+	VMOVUPD     (CX), Y5
+	VFMADD231PD Y4, Y5, Y0
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x04, DX
+	JGE         vector
+
+tail:
+	ADDQ        $0x04, DX
+	JZ          fold
+	LEAQ        tailMasks<>+0(SB), BX
+	NEGQ        DX
+	VMOVUPD     32(BX)(DX*8), Y4
+	VMASKMOVPD  (AX), Y4, Y5
+	VMASKMOVPD  (CX), Y4, Y6
+	VMOVAPD     Y0, Y7
+	VFMADD231PD Y5, Y6, Y0
+	VBLENDVPD   Y4, Y0, Y7, Y0
+
+fold:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA dotAVX2Start<>+0(SB)/8, $0x0000000000000000
+GLOBL dotAVX2Start<>(SB), RODATA|NOPTR, $8
+
+// func weightedSumSqAVX2(x *float64, w *float64, n int) float64
+// Requires: AVX, FMA3, SSE2
+TEXT ·weightedSumSqAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD weightedSumSqAVX2Start<>+0(SB), Y0
+	VBROADCASTSD weightedSumSqAVX2Start<>+0(SB), Y1
+	VBROADCASTSD weightedSumSqAVX2Start<>+0(SB), Y2
+	VBROADCASTSD weightedSumSqAVX2Start<>+0(SB), Y3
+	SUBQ         $0x10, DX
+	JL           fewer
+
+loop:
+	VMOVUPD     (AX), Y4
+	VMOVUPD     (CX), Y5
+	VMULPD      Y4, Y5, Y5
+	VFMADD231PD Y4, Y5, Y0
+	VMOVUPD     32(AX), Y4
+	VMOVUPD     32(CX), Y5
+	VMULPD      Y4, Y5, Y5
+	VFMADD231PD Y4, Y5, Y1
+	VMOVUPD     64(AX), Y4
+	VMOVUPD     64(CX), Y5
+	VMULPD      Y4, Y5, Y5
+	VFMADD231PD Y4, Y5, Y2
+	VMOVUPD     96(AX), Y4
+	VMOVUPD     96(CX), Y5
+	VMULPD      Y4, Y5, Y5
+	VFMADD231PD Y4, Y5, Y3
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, DX
+	JGE         loop
+
+fewer:
+	ADDQ $0x0c, DX
+	JL   tail
+
+vector:
+	VMOVUPD     (AX), Y4
+	VMOVUPD     (CX), Y5
+	VMULPD      Y4, Y5, Y5
+	VFMADD231PD Y4, Y5, Y0
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x04, DX
+	JGE         vector
+
+tail:
+	ADDQ        $0x04, DX
+	JZ          fold
+	LEAQ        tailMasks<>+0(SB), BX
+	NEGQ        DX
+	VMOVUPD     32(BX)(DX*8), Y4
+	VMASKMOVPD  (AX), Y4, Y5
+	VMASKMOVPD  (CX), Y4, Y6
+	VMOVAPD     Y0, Y7
+	VMULPD      Y5, Y6, Y6
+	VFMADD231PD Y5, Y6, Y0
+	VBLENDVPD   Y4, Y0, Y7, Y0
+
+fold:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA weightedSumSqAVX2Start<>+0(SB)/8, $0x0000000000000000
+GLOBL weightedSumSqAVX2Start<>(SB), RODATA|NOPTR, $8
+
+// func fmasAVX2(n int)
+// Requires: AVX, FMA3
+TEXT ·fmasAVX2(SB), NOSPLIT, $0-8
+	MOVQ   n+0(FP), AX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	VXORPD Y8, Y8, Y8
+	VXORPD Y9, Y9, Y9
+	VXORPD Y10, Y10, Y10
+	VXORPD Y11, Y11, Y11
+	VXORPD Y12, Y12, Y12
+
+loop:
+	VFMADD231PD Y12, Y12, Y0
+	VFMADD231PD Y12, Y12, Y1
+	VFMADD231PD Y12, Y12, Y2
+	VFMADD231PD Y12, Y12, Y3
+	VFMADD231PD Y12, Y12, Y4
+	VFMADD231PD Y12, Y12, Y5
+	VFMADD231PD Y12, Y12, Y6
+	VFMADD231PD Y12, Y12, Y7
+	VFMADD231PD Y12, Y12, Y8
+	VFMADD231PD Y12, Y12, Y9
+	VFMADD231PD Y12, Y12, Y10
+	VFMADD231PD Y12, Y12, Y11
+	DECQ        AX
+	JNZ         loop
 	VZEROUPPER
 	RET

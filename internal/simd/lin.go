@@ -1,16 +1,71 @@
 package simd
 
+import (
+	"fmt"
+	"sync/atomic"
+
+	"snrlab/internal/par"
+)
+
+const (
+	maxTerms = 6
+	// linGrain is the length worth waking a worker for, about 10 µs.
+	linGrain = 1 << 15
+	// linStream is how many values in all arrays together no longer fit in the
+	// caches, so that what is written need not go through them.
+	linStream = 1 << 22
+)
+
 // Lin writes Σ coef[i]·src[i] into dst, elementwise, and reports whether every
-// value written is finite. dst may be one of the sources.
+// value written is finite. It takes up to six terms; none gives zeros. dst may
+// be one of the sources, and must not overlap one otherwise.
+//
+// Lin panics if a source is shorter than dst, or with more than six terms.
 func Lin(dst, coef []float64, src ...[]float64) bool {
-	finite := true
-	for j := range dst {
-		s := 0.0
-		for i, c := range coef {
-			s += c * src[i][j]
-		}
-		dst[j] = s
-		finite = finite && s-s == 0
+	if len(coef) != len(src) || len(coef) > maxTerms {
+		panic(fmt.Sprintf("simd: Lin takes as many coefficients as sources, at most %d, got %d and %d", maxTerms, len(coef), len(src)))
 	}
-	return finite
+	if len(coef) == 0 {
+		clear(dst)
+		return true
+	}
+	w := linWorks.get()
+	defer linWorks.put(w)
+	w.dst, w.terms = dst, len(coef)
+	for i, s := range src {
+		checkLen(s, len(dst))
+		w.coef[i], w.src[i] = coef[i], s[:len(dst)]
+	}
+	w.stream = len(dst)*(w.terms+1) >= linStream
+	w.bad.Store(false)
+	par.Rows(len(dst), linGrain, w.part)
+	w.dst, w.src = nil, [maxTerms][]float64{}
+	return !w.bad.Load()
+}
+
+// A linWork is one call of Lin, reused so that a call allocates nothing.
+type linWork struct {
+	dst    []float64
+	terms  int
+	coef   [maxTerms]float64
+	src    [maxTerms][]float64
+	stream bool
+	bad    atomic.Bool
+	part   func(lo, hi int)
+}
+
+var linWorks = freeList[linWork]{make: func() *linWork {
+	w := new(linWork)
+	w.part = w.doPart
+	return w
+}}
+
+func (w *linWork) doPart(lo, hi int) {
+	var src [maxTerms][]float64
+	for i, s := range w.src[:w.terms] {
+		src[i] = s[lo:hi]
+	}
+	if !lin(w.dst[lo:hi], w.terms, &w.coef, &src, w.stream) {
+		w.bad.Store(true)
+	}
 }

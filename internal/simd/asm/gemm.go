@@ -15,9 +15,8 @@ const (
 // vector of B broadcast against at a time, 12 FMAs for 7 loads. Every element
 // of C sees one FMA for each p, in order, whatever tile it lies in.
 func gemmTiles() {
-	TEXT("gemmTilesAVX2", NOSPLIT, "func(tiles, kc int, a, b, c *float64, ldc int, alpha, beta float64)")
-	Pragma("noescape")
-	Doc("gemmTilesAVX2 is gemmTiles with AVX2 and FMA.")
+	kernel("gemmTilesAVX2", "func(tiles, kc int, a, b, c *float64, ldc int, alpha, beta float64)",
+		"gemmTilesAVX2 is gemmTiles with AVX2 and FMA.")
 	tiles, kc := integer("tiles"), integer("kc")
 	a, b0, c := pointer("a"), pointer("b"), pointer("c")
 	ldc := integer("ldc")
@@ -66,7 +65,7 @@ func gemmTiles() {
 	JL(LabelRef("rest"))
 	Label("four")
 	for u := range unroll {
-		PREFETCHT0(b.Offset(1024 + u*nr*8))
+		PREFETCHT0(b.Offset(2048 + u*nr*8))
 		step(u)
 	}
 	ADDQ(U32(unroll*mr*8), a.Base)
@@ -84,16 +83,9 @@ func gemmTiles() {
 	JNZ(LabelRef("one"))
 
 	Label("store")
-	alpha, beta := bv[0], bv[1]
-	Load(Param("beta"), beta.AsX())
+	alpha, beta := broadcast("alpha"), broadcast("beta")
 	VXORPD(av, av, av)
 	VUCOMISD(av.AsX(), beta.AsX())
-	VBROADCASTSD(beta.AsX(), beta)
-	alphaArg, err := Param("alpha").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSD(alphaArg.Addr, alpha)
 	JNE(LabelRef("update"))
 	JP(LabelRef("update")) // β is NaN
 	for i := range mr {
@@ -124,9 +116,8 @@ func gemmTiles() {
 
 // packRows4 emits the transposition of four rows into a packed panel.
 func packRows4() {
-	TEXT("packRows4AVX2", NOSPLIT, "func(dst *float64, stride int, src *float64, ld, k int)")
-	Pragma("noescape")
-	Doc("packRows4AVX2 is packRows4 with AVX2.")
+	kernel("packRows4AVX2", "func(dst *float64, stride int, src *float64, ld, k int)",
+		"packRows4AVX2 is packRows4 with AVX2.")
 	dst, src := pointer("dst"), pointer("src")
 	stride, ld, k := integer("stride"), integer("ld"), integer("k")
 	SHLQ(U8(3), stride)

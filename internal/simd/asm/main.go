@@ -1,5 +1,5 @@
 // Command asm writes the AVX2 kernels of package simd; see the go:generate
-// line there. Every function below emits one kernel, named as its Go stub.
+// line there. Every function beside main emits one kernel.
 package main
 
 import (
@@ -13,7 +13,19 @@ func main() {
 	hasAVX2()
 	gemmTiles()
 	packRows4()
+	exp()
+	lin()
+	finite()
+	reductions()
+	fmas()
 	Generate()
+}
+
+// kernel begins a function that keeps none of its pointers.
+func kernel(name, signature, doc string) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(doc)
 }
 
 // pointer loads the pointer argument called name.
@@ -22,12 +34,54 @@ func pointer(name string) Mem { return Mem{Base: Load(Param(name), GP64())} }
 // integer loads the int argument called name.
 func integer(name string) Register { return Load(Param(name), GP64()) }
 
-// zeros returns n cleared vector registers.
-func zeros(n int) []VecVirtual {
-	v := make([]VecVirtual, n)
-	for i := range v {
-		v[i] = YMM()
-		VXORPD(v[i], v[i], v[i])
+// broadcast fills a vector with the float64 argument called name.
+func broadcast(name string) VecVirtual {
+	arg, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
 	}
+	v := YMM()
+	VBROADCASTSD(arg.Addr, v)
 	return v
+}
+
+// zero returns a cleared vector.
+func zero() VecVirtual {
+	v := YMM()
+	VXORPD(v, v, v)
+	return v
+}
+
+// lanes is the size of a vector, in values; size is that of a value, in bytes.
+const (
+	lanes = 4
+	size  = 8
+)
+
+var tailMasks *Mem
+
+// tailMask returns a mask of the first n lanes, 0 ≤ n ≤ 4. It overwrites n.
+func tailMask(n Register) VecVirtual {
+	if tailMasks == nil {
+		m := GLOBL("tailMasks", RODATA|NOPTR)
+		for i := range 2 * lanes {
+			mask := U64(0)
+			if i < lanes {
+				mask--
+			}
+			DATA(i*size, mask)
+		}
+		tailMasks = &m
+	}
+	table, mask := Mem{Base: GP64()}, YMM()
+	LEAQ(*tailMasks, table.Base)
+	NEGQ(n)
+	VMOVUPD(table.Offset(lanes*size).Idx(n, size), mask)
+	return mask
+}
+
+// done ends a kernel.
+func done() {
+	VZEROUPPER()
+	RET()
 }

@@ -1,0 +1,28 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// fmas emits independent FMAs between registers: 12 chains, where two units of
+// latency 4 need 8.
+func fmas() {
+	const chains = 12
+	kernel("fmasAVX2", "func(n int)",
+		"fmasAVX2 does n times 12 vector FMAs, 96 floating-point operations.")
+	n := integer("n")
+	acc := make([]VecVirtual, chains)
+	for i := range acc {
+		acc[i] = zero()
+	}
+	x := zero()
+	Label("loop")
+	for i := range acc {
+		VFMADD231PD(x, x, acc[i])
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	done()
+}
