@@ -191,6 +191,36 @@ func TestReference_Limit(t *testing.T) {
 	}
 }
 
+// A full covariance, from pure noise to data and between scales, against the
+// closed form of package models.
+func TestReference_AgreesWithFlow(t *testing.T) {
+	g := models.Gauss4()
+	x := make([]float64, 4*16)
+	rng.New(2).Normal(x)
+	for _, ends := range [][2]schedules.Level{
+		{{Alpha: 0, Sigma: 1}, {Alpha: 1, Sigma: 0}},
+		{{Alpha: 0.1, Sigma: 0.9}, {Alpha: 0.99, Sigma: 0.01}},
+		{{Alpha: 1, Sigma: 0.01}, {Alpha: 1, Sigma: 50}},
+	} {
+		want := make([]float64, len(x))
+		if err := g.Flow(want, x, ends[0], ends[1]); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := Reference{}.Solve(context.Background(), Problem{Denoiser: g, Grid: ends[:]}, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 1.0
+		for _, v := range want {
+			size = max(size, math.Abs(v))
+		}
+		// 1e-10 a step; some tens of steps.
+		if e, at := largestGap(tr.X[1], want); e > 1e-9*size {
+			t.Errorf("from %v to %v: row %d is off by %.3g", ends[0], ends[1], at/4, e)
+		}
+	}
+}
+
 // On points the denoised estimate has no slope at the clean end, and x − α x₀
 // falls only like σ; the end is a point to the tolerance.
 func TestReference_PointsLimit(t *testing.T) {

@@ -1,0 +1,335 @@
+package experiments
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"snrlab/internal/spec"
+	"snrlab/metrics"
+	"snrlab/models"
+	"snrlab/rng"
+	"snrlab/schedules"
+	"snrlab/solvers"
+)
+
+// Converge measures the order of convergence of solvers: the error of their
+// ends against the exact ones, at growing numbers of steps on one family of grids.
+type Converge struct {
+	Model    string   `toml:"model" json:"model"`       // see [Models]
+	Class    int      `toml:"class" json:"class"`       // −1, or the class to condition a labelled model on
+	Schedule string   `toml:"schedule" json:"schedule"` // by name, see package schedules
+	Spacing  string   `toml:"spacing" json:"spacing"`
+	Solvers  []string `toml:"solvers" json:"solvers"` // by name; none means all registered, multistep ones with both starts
+	Steps    []int    `toml:"steps" json:"steps"`     // rising
+	Rows     int      `toml:"rows" json:"rows"`       // samples
+	Key      int64    `toml:"key" json:"key"`         // seed of the starts
+	Start    string   `toml:"start" json:"start"`     // "prior": x = σz; "exact": x from the exact marginal of the first level
+	RTol     float64  `toml:"rtol" json:"rtol"`       // of the reference
+}
+
+// DefaultConverge returns a Converge that needs no other field.
+func DefaultConverge() Converge {
+	return Converge{
+		Model:    "gm2d",
+		Class:    -1,
+		Schedule: "edm",
+		Spacing:  "karras",
+		Steps:    []int{20, 40, 80, 160, 320, 640},
+		Rows:     64,
+		Key:      1,
+		Start:    "prior",
+		RTol:     1e-12,
+	}
+}
+
+// Validate reports fields that cannot be used.
+func (c Converge) Validate() error {
+	err := cmp.Or(
+		required("model", c.Model),
+		required("schedule", c.Schedule),
+		required("spacing", c.Spacing),
+		distinct("steps", c.Steps),
+		oneOf("start", c.Start, "prior", "exact"),
+		inside("class", c.Class, -1, 1<<20),
+		inside("rows", c.Rows, 1, 1<<20),
+		inside("key", c.Key, 0, math.MaxInt64),
+		tolerance("rtol", c.RTol),
+	)
+	if err != nil {
+		return err
+	}
+	if len(c.Solvers) > 0 {
+		if err := distinct("solvers", c.Solvers); err != nil {
+			return err
+		}
+	}
+	for i, n := range c.Steps {
+		if err := inside("steps", n, 1, 1<<20); err != nil {
+			return err
+		}
+		if i > 0 && n < c.Steps[i-1] {
+			return fmt.Errorf("field steps holds %d after %d: expected rising numbers", n, c.Steps[i-1])
+		}
+	}
+	return nil
+}
+
+// ConvergeTable is what Converge measured.
+type ConvergeTable struct {
+	Converge             // as resolved
+	Levels   [2]float64  `json:"levels"`    // σ/α of the first level and of the last
+	Reach    float64     `json:"reach"`     // error that the reference may have; orders are read at errors above it
+	RefEvals float64     `json:"ref_evals"` // evaluations of the reference, mean over rows
+	Lines    []OrderLine `json:"lines"`
+}
+
+// OrderLine is one solver's line of the table.
+type OrderLine struct {
+	Solver   string    `json:"solver"`
+	Promised float64   `json:"promised"` // its Properties' order
+	Errors   []float64 `json:"errors"`   // RMSE over rows, one a number of steps
+	Evals    []int     `json:"evals"`    // per sample, as counted, one a number of steps
+	Order    *float64  `json:"order"`    // over the last doubling above Reach; nil where there is none
+	From     int       `json:"from"`     // steps of that doubling
+	To       int       `json:"to"`
+	Skipped  string    `json:"skipped,omitempty"` // why nothing was measured
+}
+
+// Kept reports whether a line holds its promise: measured no less than 0.2
+// below it. Lines without an order keep nothing and break nothing: true.
+func (l OrderLine) Kept() bool { return l.Order == nil || *l.Order >= l.Promised-0.2 }
+
+// Run measures. Stochastic solvers have no exact trajectory, and adaptive ones
+// no number of steps; their lines say so.
+func (c Converge) Run(ctx context.Context, o Options) (*ConvergeTable, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("experiments: converge: %w", err)
+	}
+	t, err := c.measure(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("experiments: converge: %w", err)
+	}
+	return t, nil
+}
+
+func (c Converge) measure(ctx context.Context, o Options) (*ConvergeTable, error) {
+	list, err := convergeSolvers(c.Solvers)
+	if err != nil {
+		return nil, err
+	}
+	c.Solvers = nil
+	for _, s := range list {
+		c.Solvers = append(c.Solvers, s.String())
+	}
+	model, err := OpenModel(c.Model, o)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := model.labelsOf(c.Class, c.Rows)
+	if err != nil {
+		return nil, err
+	}
+	family, err := newFamily(c.Schedule, c.Spacing)
+	if err != nil {
+		return nil, err
+	}
+	c.Schedule, c.Spacing = family.schedule.String(), family.spacing.String()
+	ends, err := c.ends(family)
+	if err != nil {
+		return nil, err
+	}
+	x, err := startStates(model, ends[0], c.Start, labels, solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows))
+	if err != nil {
+		return nil, err
+	}
+
+	total := c.cost(family, list)
+	done := int64(0)
+	report := func(stage string) {
+		if o.Progress != nil {
+			o.Progress.Report(stage, done, total)
+		}
+	}
+	report("reference")
+	p := solvers.Problem{Denoiser: model, Schedule: family.schedule, Labels: labels, Grid: ends}
+	tr, err := solvers.Reference{RTol: c.RTol}.Solve(ctx, p, x)
+	if err != nil {
+		return nil, err
+	}
+	dim := models.Dim(model)
+	exact := metrics.Samples{X: tr.X[1], Dim: dim}
+	t := &ConvergeTable{Converge: c, Levels: [2]float64{ends[0].Noise(), ends[1].Noise()}, Reach: c.reach(exact.X)}
+	for _, cost := range tr.Cost {
+		t.RefEvals += float64(cost.Evals) / float64(c.Rows)
+	}
+
+	for _, s := range list {
+		l := OrderLine{Solver: s.String(), Promised: s.Properties().Order, Skipped: noOrder(s.Properties())}
+		for _, n := range c.Steps {
+			if l.Skipped != "" {
+				break
+			}
+			p.Grid, err = family.grid(n)
+			if err != nil {
+				return nil, err
+			}
+			e, evals, err := endError(ctx, s, p, x, exact)
+			if err != nil {
+				return nil, err
+			}
+			l.Errors, l.Evals = append(l.Errors, e), append(l.Evals, evals)
+			done += int64(evals) * int64(c.Rows)
+			report(l.Solver)
+		}
+		if fit := metrics.Order(c.Steps, l.Errors, t.Reach); fit.To > 0 {
+			l.Order, l.From, l.To = &fit.Order, fit.From, fit.To
+		}
+		t.Lines = append(t.Lines, l)
+	}
+	return t, nil
+}
+
+// endError runs one solver and returns its RMSE at the end and its evaluations.
+func endError(ctx context.Context, s solvers.Solver, p solvers.Problem, x []float64, exact metrics.Samples) (float64, int, error) {
+	st, err := s.Start(p, x)
+	if err != nil {
+		return 0, 0, err
+	}
+	var last solvers.Step
+	for step, err := range solvers.Steps(ctx, st) {
+		if err != nil {
+			return 0, 0, err
+		}
+		last = step
+	}
+	e, err := metrics.RowErrors(metrics.Samples{X: last.X, Dim: exact.Dim}, exact)
+	return metrics.RMSE(e), last.Evals, err
+}
+
+// ends returns the first and the last level, which must be those of every grid.
+func (c Converge) ends(f *family) (schedules.Grid, error) {
+	var ends schedules.Grid
+	for _, n := range c.Steps {
+		g, err := f.grid(n)
+		if err != nil {
+			return nil, err
+		}
+		first, last := g[0], g[len(g)-1]
+		switch {
+		case ends == nil:
+			ends = schedules.Grid{first, last}
+		case !same(first, ends[0]) || !same(last, ends[1]):
+			return nil, fmt.Errorf("field spacing: %s starts or ends elsewhere at %d steps than at %d, so that errors are not of one problem: choose a spacing whose ends are fixed", c.Spacing, n, c.Steps[0])
+		}
+	}
+	return ends, nil
+}
+
+// reach is the error that the reference itself may have: it gathers some tens
+// of steps, each to the tolerance, magnified where trajectories part.
+func (c Converge) reach(end []float64) float64 {
+	return 100 * c.RTol * max(1, metrics.RMSE(end)*math.Sqrt(float64(len(end)/c.Rows)))
+}
+
+func (c Converge) cost(f *family, list []solvers.Solver) (total int64) {
+	for _, s := range list {
+		if noOrder(s.Properties()) != "" {
+			continue
+		}
+		for _, n := range c.Steps {
+			if g, err := f.grid(n); err == nil {
+				total += int64(s.NFE(g)) * int64(c.Rows)
+			}
+		}
+	}
+	return total
+}
+
+// noOrder says why a solver's order cannot be measured, or nothing.
+func noOrder(p solvers.Properties) string {
+	switch {
+	case p.Stochastic:
+		return "stochastic: no exact trajectory to converge to; compare measures it on a Brownian path"
+	case p.Adaptive:
+		return "adaptive: chooses its own levels"
+	}
+	return ""
+}
+
+// convergeSolvers parses names. None means every registered solver, and beside
+// it the same with a Runge–Kutta start where it has that choice.
+func convergeSolvers(names []string) ([]solvers.Solver, error) {
+	var list []solvers.Solver
+	for _, name := range names {
+		s, err := solvers.Parse(name)
+		if err != nil {
+			return nil, fmt.Errorf("field solvers: %w", err)
+		}
+		list = append(list, s)
+	}
+	if names != nil {
+		return list, nil
+	}
+	for _, e := range solvers.Registry().Entries {
+		list = append(list, e.Default)
+		if !slices.Contains(spec.Fields(e.Default), "start") {
+			continue
+		}
+		if s, err := solvers.Parse(e.Name + "(start=rk)"); err == nil && s != e.Default {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// Text writes the table for people: what was held fixed, then one line a solver.
+func (t *ConvergeTable) Text(w io.Writer) error {
+	var b table
+	b.line("Order of convergence on %s: error of the end (RMSE over %d samples) against the exact one.", t.Model, t.Rows)
+	b.line("Held fixed: %s, %s, from σ/α = %.4g to %.4g; starts %s of key %d; every solver from the same noise.", t.Schedule, t.Spacing, t.Levels[0], t.Levels[1], t.Start, t.Key)
+	b.line("Exact ends by an order-8 integration to %.0e, %.0f evaluations a sample. Orders are slopes over the last doubling", t.RTol, t.RefEvals)
+	b.line("with errors above %.0e. Multistep solvers open with steps of lower order, or, with start=rk, with Runge–Kutta steps of their own.", t.Reach)
+	b.line("")
+	head := []string{"solver", "promised", "measured", "doubling", fmt.Sprintf("evals(%d)", t.Steps[len(t.Steps)-1])}
+	for _, n := range t.Steps {
+		head = append(head, fmt.Sprintf("n=%d", n))
+	}
+	b.row(head...)
+	var notes []string
+	var above []string
+	for _, l := range t.Lines {
+		if l.Skipped != "" {
+			notes = append(notes, fmt.Sprintf("%s: not measured; %s.", l.Solver, l.Skipped))
+			continue
+		}
+		order, doubling := "–", "–"
+		if l.Order != nil {
+			order, doubling = fmt.Sprintf("%.2f", *l.Order), fmt.Sprintf("%d→%d", l.From, l.To)
+			switch {
+			case !l.Kept():
+				order += " !"
+				notes = append(notes, fmt.Sprintf("%s: measured more than 0.2 below its promise (!).", l.Solver))
+			case *l.Order > l.Promised+0.3:
+				order += " +"
+				above = append(above, l.Solver)
+			}
+		}
+		cells := []string{l.Solver, fmt.Sprintf("%g", l.Promised), order, doubling, fmt.Sprint(l.Evals[len(l.Evals)-1])}
+		for _, e := range l.Errors {
+			cells = append(cells, fmt.Sprintf("%.2e", e))
+		}
+		b.row(cells...)
+	}
+	if len(above) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: above the promise (+), because the part of the error that has the promised order, from cheap first steps\nsay, is still too small to see: trajectories are nearly straight where noise is strong.", strings.Join(above, ", ")))
+	}
+	if len(notes) > 0 {
+		b.line("\n%s", strings.Join(notes, "\n"))
+	}
+	return b.flush(w)
+}
