@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"snrlab/internal/runfile"
@@ -56,14 +57,17 @@ func (m *comparison) run(ctx context.Context, r *run) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One Brownian path for all stochastic solvers, drawn when first needed.
+	brownian := sync.OnceValues(func() (solvers.Noise, error) {
+		r.progress.setStage("Brownian path")
+		return solvers.NewBrownian(m.keys, m.dim, m.fine)
+	})
 	out := map[*entry][]*walked{}
 	for i, e := range m.entries {
-		noise, err := m.noise(e)
-		if err != nil {
-			return nil, err
-		}
+		var noise func() (solvers.Noise, error)
 		truth := ref
 		if e.props.Stochastic {
+			noise = brownian
 			if truth, err = m.fineRun(ctx, r, e, i, noise, start); err != nil {
 				return nil, err
 			}
@@ -138,10 +142,14 @@ func rowsOf(labels []int, lo, hi int) []int {
 // walk runs one solver at one budget and measures every step against truth:
 // the reference for a deterministic solver, its own fine run on the same
 // Brownian path for a stochastic one.
-func (m *comparison) walk(ctx context.Context, r *run, c cellRun, noise solvers.Noise, start []float64, truth *path) (*walked, error) {
+func (m *comparison) walk(ctx context.Context, r *run, c cellRun, noise func() (solvers.Noise, error), start []float64, truth *path) (*walked, error) {
 	timed := models.NewTimed(r.counted(m.model))
+	p, err := m.problem(timed, c.grid, noise)
+	if err != nil {
+		return nil, err
+	}
 	begin := time.Now()
-	st, err := c.solver.Start(solvers.Problem{Denoiser: timed, Grid: c.grid, Schedule: m.family.schedule, Noise: noise, Labels: m.labels}, start)
+	st, err := c.solver.Start(p, start)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +196,15 @@ func (m *comparison) walk(ctx context.Context, r *run, c cellRun, noise solvers.
 	w.DenoiserS = timed.Elapsed().Seconds()
 	w.SolverS = inside.Seconds() - w.DenoiserS
 	return w, nil
+}
+
+// problem is the denoiser on a grid; noise is nil for deterministic solvers.
+func (m *comparison) problem(d models.Denoiser, g schedules.Grid, noise func() (solvers.Noise, error)) (p solvers.Problem, err error) {
+	p = solvers.Problem{Denoiser: d, Grid: g, Schedule: m.family.schedule, Labels: m.labels}
+	if noise != nil {
+		p.Noise, err = noise()
+	}
+	return p, err
 }
 
 // row is the part of a StepRow that needs no truth.
@@ -300,8 +317,9 @@ func (m *comparison) localErrors(ctx context.Context, r *run, out map[*entry][]*
 }
 
 // fineRun is a stochastic solver's own run over every level that any
-// stochastic solver visits and those of FineSteps steps besides.
-func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise solvers.Noise, start []float64) (*path, error) {
+// stochastic solver visits and those of FineSteps steps besides. A solver with
+// churn has none.
+func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise func() (solvers.Noise, error), start []float64) (*path, error) {
 	if m.Stochastic.FineSteps == 0 {
 		return nil, nil
 	}
@@ -312,13 +330,21 @@ func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise
 	p := &path{grid: union(coarse...)}
 	states, err := cell(ctx, r, fmt.Sprintf("fine-%03d", i), int64(e.solver.NFE(m.fine))*int64(m.Rows), func(ctx context.Context) (*[][]float64, error) {
 		r.progress.setStage(e.name + ", fine run")
-		st, err := e.solver.Start(solvers.Problem{Denoiser: r.counted(m.model), Grid: m.fine, Schedule: m.family.schedule, Noise: noise, Labels: m.labels}, start)
+		problem, err := m.problem(r.counted(m.model), m.fine, noise)
+		if err != nil {
+			return nil, err
+		}
+		problem.Noise = oneWay{problem.Noise}
+		st, err := e.solver.Start(problem, start)
 		if err != nil {
 			return nil, err
 		}
 		x := make([][]float64, len(p.grid))
 		x[0] = start
 		for s, err := range solvers.Steps(ctx, st) {
+			if errors.Is(err, errChurn) {
+				return new([][]float64), nil
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -331,14 +357,22 @@ func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise
 	if err != nil {
 		return nil, err
 	}
-	p.X = *states
+	if p.X = *states; p.X == nil {
+		return nil, nil
+	}
 	return p, nil
 }
 
-// noise is the source that a stochastic solver's runs share.
-func (m *comparison) noise(e *entry) (solvers.Noise, error) {
-	if !e.props.Stochastic {
-		return nil, nil
+// errChurn ends a fine run whose solver adds noise going up.
+var errChurn = errors.New("churn")
+
+// oneWay refuses requests toward more noise: churn draws numbers of its own at
+// every step, so that a finer run does not see the same noise.
+type oneWay struct{ solvers.Noise }
+
+func (n oneWay) Normal(req solvers.NoiseRequest) error {
+	if req.To.LogSNR() < req.From.LogSNR() {
+		return errChurn
 	}
-	return solvers.NewIndependent(m.keys), nil
+	return n.Noise.Normal(req)
 }

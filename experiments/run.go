@@ -177,7 +177,9 @@ func Run(ctx context.Context, recipe *Recipe, o Options) (*RunInfo, error) {
 			info.Found, info.Computed, info.Evals = int(r.found.Load()), int(r.computed.Load()), r.progress.done.Load()
 		}
 	}
-	info.Reused = done
+	if info.Reused = done; done {
+		tidy(dir)
+	}
 	if plan.Kind == "compare" {
 		if info.Summary, err = runfile.ReadSummary(filepath.Join(dir, runfile.SummaryCSV)); err != nil {
 			return nil, err
@@ -235,8 +237,8 @@ func (r *run) record() runfile.Run {
 // whole. A folder that holds another run is an error.
 func finished(dir string, p *Plan) (bool, error) {
 	path := filepath.Join(dir, runfile.RunJSON)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return false, nil
+	if _, err := os.Stat(path); err != nil {
+		return false, nil // whatever keeps the folder from being read, opening it will say
 	}
 	j, err := runfile.ReadRun(path)
 	if err != nil {
@@ -250,6 +252,18 @@ func finished(dir string, p *Plan) (bool, error) {
 	}
 	have, err := hashFiles(dir, slices.Collect(maps.Keys(j.Files)))
 	return err == nil && maps.Equal(have, j.Files), nil
+}
+
+// tidy removes the cells of a finished run that was killed before it did so
+// itself. A folder that cannot be written, or is in use, is left as it is.
+func tidy(dir string) {
+	if _, err := os.Stat(filepath.Join(dir, cellsDir)); err != nil {
+		return
+	}
+	if s, err := openStore(dir); err == nil {
+		_ = s.dropCells()
+		s.close()
+	}
 }
 
 // hashFiles returns the SHA-256 of each file of a folder.

@@ -1,0 +1,279 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"snrlab/internal/runfile"
+)
+
+// TestMain lets the test binary stand in for the command: with a recipe in
+// its environment it runs that and nothing else, and can be killed.
+func TestMain(m *testing.M) {
+	if text := os.Getenv("SNRLAB_TEST_RECIPE"); text != "" {
+		if err := runChild(text, os.Getenv("SNRLAB_TEST_OUT")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(text, out string) error {
+	r, err := Parse("test", []byte(text))
+	if err != nil {
+		return err
+	}
+	_, err = Run(context.Background(), r, Options{Out: out})
+	return err
+}
+
+// child is the command that runs a recipe in another process.
+func child(text, out string, env ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), append(env, "SNRLAB_TEST_RECIPE="+text, "SNRLAB_TEST_OUT="+out)...)
+	return c
+}
+
+// small is a comparison that has every kind of cell and takes about a second.
+const small = `
+kind = "compare"
+name = "small"
+model = "%s"
+schedule = "edm(smin=0.01,smax=80)"
+spacing = "karras"
+solvers = ["ddim", "heun", "dpmpp-2m", "ddim(eta=1)"]
+budgets = [4, 8]
+rows = %d
+[reference]
+rtol = 1e-6
+[local]
+rows = 2
+rtol = 1e-5
+[stochastic]
+fine_steps = 16
+[law]
+directions = 20
+floors = 2
+[trace]
+rows = 2
+`
+
+// dataFiles reads every file that has to repeat of the one run in a folder.
+func dataFiles(t *testing.T, out string) map[string][]byte {
+	t.Helper()
+	dirs, err := filepath.Glob(filepath.Join(out, "*"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("run folders %v, %v: expected one", dirs, err)
+	}
+	entries, err := os.ReadDir(dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, e := range entries {
+		switch e.Name() {
+		case lockFile, runfile.RunJSON, runfile.TimingsCSV:
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dirs[0], e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = b
+	}
+	return files
+}
+
+func sameFiles(t *testing.T, want, got map[string][]byte) {
+	t.Helper()
+	if len(want) != 3 || len(got) != len(want) {
+		t.Errorf("%d and %d data files: expected steps, summary and trace", len(want), len(got))
+	}
+	for name, w := range want {
+		if !bytes.Equal(w, got[name]) {
+			t.Errorf("%s differs: %d and %d bytes", name, len(w), len(got[name]))
+		}
+	}
+}
+
+// A run that is killed at random moments, again and again, ends with the bytes
+// of one that was not; so does one on another number of processors.
+func TestRun_Resume(t *testing.T) {
+	for _, tc := range []struct {
+		model string
+		rows  int
+		kills int
+	}{{"gm2d", 200, 14}, {"digits", 4, 10}} {
+		t.Run(tc.model, func(t *testing.T) {
+			kills := tc.kills
+			if testing.Short() {
+				kills = 3
+			}
+			text := fmt.Sprintf(small, tc.model, tc.rows)
+			whole := t.TempDir()
+			begin := time.Now()
+			if b, err := child(text, whole, "GOMAXPROCS=1").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, b)
+			}
+			took := time.Since(begin)
+			want := dataFiles(t, whole)
+
+			random := rand.New(rand.NewPCG(1, uint64(tc.rows)))
+			killed, resumed := 0, 0
+			for killed < kills {
+				out := t.TempDir()
+				for {
+					c := child(text, out, "GOMAXPROCS=2")
+					var stderr bytes.Buffer
+					c.Stderr = &stderr
+					if err := c.Start(); err != nil {
+						t.Fatal(err)
+					}
+					if killed < kills {
+						// Long enough that most get past the start, short enough that few end.
+						wait := time.Duration((0.2 + 0.6*random.Float64()) * float64(took))
+						timer := time.AfterFunc(wait, func() { c.Process.Kill() })
+						err := c.Wait()
+						timer.Stop()
+						if err == nil {
+							break
+						}
+						if c.ProcessState.ExitCode() != -1 {
+							t.Fatalf("the run failed: %s", stderr.String())
+						}
+						killed++
+						if n, _ := filepath.Glob(filepath.Join(out, "*", cellsDir, "*.cell")); len(n) > 0 {
+							resumed++
+						}
+						continue
+					}
+					if err := c.Wait(); err != nil {
+						t.Fatalf("the run failed: %v: %s", err, stderr.String())
+					}
+					break
+				}
+				sameFiles(t, want, dataFiles(t, out))
+			}
+			t.Logf("%d kills, %d of them with finished cells; a whole run takes %v", killed, resumed, took)
+			if resumed == 0 {
+				t.Error("no kill left a finished cell: the test has not resumed anything")
+			}
+		})
+	}
+}
+
+func parse(t *testing.T, text string) *Recipe {
+	t.Helper()
+	r, err := Parse("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// stopAt cancels a run when it comes to a stage.
+type stopAt struct {
+	stage string
+	stop  context.CancelFunc
+}
+
+func (s stopAt) Report(stage string, _, _ int64) {
+	if strings.HasPrefix(stage, s.stage) {
+		s.stop()
+	}
+}
+
+func TestRun_Cancel(t *testing.T) {
+	out := t.TempDir()
+	text := fmt.Sprintf(small, "gm2d", 50)
+	ctx, stop := context.WithCancel(context.Background())
+	_, err := Run(ctx, parse(t, text), Options{Out: out, Progress: stopAt{"heun", stop}})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
+		t.Fatalf("got %v, expected a stop that says how to go on", err)
+	}
+	info, err := Run(context.Background(), parse(t, text), Options{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Found == 0 || info.Computed == 0 || info.Reused {
+		t.Errorf("resumed with %d cells found and %d computed: expected some of each", info.Found, info.Computed)
+	}
+	info, err = Run(context.Background(), parse(t, text), Options{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !info.Reused || info.Computed != 0 || len(info.Summary) != 8 {
+		t.Errorf("a finished run was not found again: %+v", info)
+	}
+	if _, err := os.Stat(filepath.Join(info.Dir, cellsDir)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("cells of a finished run are still there: %v", err)
+	}
+
+	// A data file that was changed by hand is not a finished run's.
+	path := filepath.Join(info.Dir, runfile.StepsCSV)
+	if err := os.WriteFile(path, []byte("solver\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if info, err = Run(context.Background(), parse(t, text), Options{Out: out}); err != nil || info.Reused {
+		t.Errorf("a damaged data file: got %+v, %v, expected the run to be made again", info, err)
+	}
+}
+
+func TestRun_Refuses(t *testing.T) {
+	text := fmt.Sprintf(small, "gm2d", 8)
+	t.Run("another recipe", func(t *testing.T) {
+		out := t.TempDir()
+		info, err := Run(context.Background(), parse(t, text), Options{Out: out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(info.Dir, runfile.RunJSON)
+		j, err := runfile.ReadRun(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Hash = strings.Repeat("0", 64)
+		if err := runfile.WriteRun(path, j); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(context.Background(), parse(t, text), Options{Out: out}); err == nil || !strings.Contains(err.Error(), "another recipe") {
+			t.Errorf("got %v, expected a refusal of another recipe's folder", err)
+		}
+	})
+	t.Run("two processes", func(t *testing.T) {
+		out := t.TempDir()
+		plan, err := parse(t, text).Plan(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := openStore(filepath.Join(out, plan.folder()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		b, err := child(text, out).CombinedOutput()
+		if err == nil || !strings.Contains(string(b), fmt.Sprintf("in use by process %d", os.Getpid())) {
+			t.Errorf("got %v: %s; expected an error that names this process", err, b)
+		}
+	})
+	t.Run("unwritable", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(context.Background(), parse(t, text), Options{Out: file}); err == nil || !strings.Contains(err.Error(), "--out") {
+			t.Errorf("got %v, expected an error that says to choose another place", err)
+		}
+	})
+}
