@@ -187,7 +187,10 @@ func (s Beta) compute() *table {
 	tb := &table{levels: make([]Level, s.T), lambda: make([]float64, s.T)}
 	for i, l := range logs {
 		lv := Level{T: float64(i), Alpha: math.Exp(l / 2), Sigma: math.Sqrt(-math.Expm1(l))}
-		if s.ZeroSNR && i > 0 {
+		switch {
+		case s.ZeroSNR && i == s.T-1:
+			lv.Alpha, lv.Sigma = 0, 1
+		case s.ZeroSNR && i > 0:
 			lv.Alpha, lv.Sigma = zeroTerminal(l, logs[0], logs[s.T-1])
 		}
 		tb.levels[i], tb.lambda[i] = lv, float64(lv.LogSNR())

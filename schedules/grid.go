@@ -67,8 +67,8 @@ func (g Grid) Validate() error {
 		return fmt.Errorf("schedules: a grid of %d levels has no step: expected at least 2 levels", len(g))
 	}
 	for i, l := range g {
-		if err := l.Validate(); err != nil {
-			return fmt.Errorf("grid level %d: %w", i, err)
+		if !l.valid() {
+			return fmt.Errorf("schedules: grid level %d has α = %g, σ = %g: expected finite values ≥ 0, not both 0", i, l.Alpha, l.Sigma)
 		}
 		if i > 0 && !(l.LogSNR() > g[i-1].LogSNR()) {
 			return fmt.Errorf("schedules: grid level %d has λ = %g after λ = %g: noise must strictly fall", i, float64(l.LogSNR()), float64(g[i-1].LogSNR()))

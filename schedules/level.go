@@ -52,11 +52,14 @@ func (l Level) Noise() float64 { return l.Sigma / l.Alpha }
 // Validate reports a level that is not one: negative, NaN or infinite
 // coefficients, or both zero.
 func (l Level) Validate() error {
-	ok := l.Alpha >= 0 && l.Sigma >= 0 && l.Alpha+l.Sigma > 0 && !math.IsInf(l.Alpha+l.Sigma, 1)
-	if !ok {
+	if !l.valid() {
 		return fmt.Errorf("schedules: level has α = %g, σ = %g: expected finite values ≥ 0, not both 0", l.Alpha, l.Sigma)
 	}
 	return nil
+}
+
+func (l Level) valid() bool {
+	return l.Alpha >= 0 && l.Sigma >= 0 && l.Alpha+l.Sigma > 0 && !math.IsInf(l.Alpha+l.Sigma, 1)
 }
 
 // MarshalJSON writes T as null where it is NaN, which JSON cannot say.

@@ -59,14 +59,17 @@ func (RFPath) atNoise(s float64) (alpha, sigma float64) {
 // reaches both ends.
 type SubVPPath struct{}
 
-// Coeffs solves 1/α − α = ŝ without cancellation: α = e^{−asinh(ŝ/2)}.
+// Coeffs solves 1/α − α = ŝ = e^{−λ/2} without cancellation.
 func (p SubVPPath) Coeffs(l snr.LogSNR) (alpha, sigma float64) { return p.atNoise(l.Sigma()) }
 
 func (SubVPPath) String() string { return "subvp" }
 
 func (SubVPPath) atNoise(s float64) (alpha, sigma float64) {
-	b := 2 * math.Asinh(s/2) // −log α²
-	return math.Exp(-b / 2), -math.Expm1(-b)
+	alpha = 2 / (s + math.Hypot(s, 2))
+	if s < 1 {
+		return alpha, s * alpha
+	}
+	return alpha, 1 - alpha*alpha
 }
 
 // ScalePath is x = s(ŝ)·(x₀ + ŝε) with s(ŝ) = By·(SD² + ŝ²)^{−Power/2}.

@@ -216,14 +216,25 @@ func TestSchedule_Limit(t *testing.T) {
 		t    float64
 		want snr.LogSNR
 	}{
-		{"rf", 0, inf}, {"rf", 1, -inf}, {"rf(shift=3)", 0, inf}, {"rf(shift=3)", 1, -inf},
-		{"chen-sigmoid", 0, inf}, {"chen-sigmoid", 1, -inf},
-		{"chen-cosine", 0, inf}, {"chen-cosine", 1, -inf},
-		{"chen-cosine(start=0.2,end=0.8)", 0, inf}, {"chen-cosine(start=0.2,end=0.8)", 1, -inf},
-		{"cosine(min=-Inf,max=+Inf)", 0, inf}, {"cosine(min=-Inf,max=+Inf)", 1, -inf},
-		{"vp-linear", 0, inf}, {"subvp", 0, inf}, {"edm", 0, inf},
-		{"beta(zerosnr=true)", 999, -inf}, {"beta(kind=squared-cosine,T=10,zerosnr=true)", 9, -inf},
-		{"shift(by=-1,schedule=rf)", 1, -inf}, {"on-path(path=vp,schedule=rf)", 0, inf},
+		{"rf", 0, inf},
+		{"rf", 1, -inf},
+		{"rf(shift=3)", 0, inf},
+		{"rf(shift=3)", 1, -inf},
+		{"chen-sigmoid", 0, inf},
+		{"chen-sigmoid", 1, -inf},
+		{"chen-cosine", 0, inf},
+		{"chen-cosine", 1, -inf},
+		{"chen-cosine(start=0.2,end=0.8)", 0, inf},
+		{"chen-cosine(start=0.2,end=0.8)", 1, -inf},
+		{"cosine(min=-Inf,max=+Inf)", 0, inf},
+		{"cosine(min=-Inf,max=+Inf)", 1, -inf},
+		{"vp-linear", 0, inf},
+		{"subvp", 0, inf},
+		{"edm", 0, inf},
+		{"beta(zerosnr=true)", 999, -inf},
+		{"beta(kind=squared-cosine,T=10,zerosnr=true)", 9, -inf},
+		{"shift(by=-1,schedule=rf)", 1, -inf},
+		{"on-path(path=vp,schedule=rf)", 0, inf},
 	} {
 		s, err := Parse(c.name)
 		if err != nil {

@@ -67,6 +67,7 @@ func newSpan(s Schedule, n int, last Last, smin, smax float64) (span, error) {
 		case end.noise == 0:
 		case end.noise >= lo && end.noise <= hi && !math.IsInf(end.noise, 1):
 			*end.level = levelAtNoise(s, end.noise)
+			end.level.T = min(max(end.level.T, clean), noisy) // rounding at an end
 		default:
 			return span{}, fmt.Errorf("schedules: %s = %g is outside the σ/α of %s, %.17g to %.17g: 0 means the schedule's own end", end.name, end.noise, s, lo, hi)
 		}

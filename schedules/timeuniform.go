@@ -13,6 +13,7 @@ import (
 //	β_m = log(ŝ_max² + 1) − β_d/2,
 //
 // so that u = 1 is ŝ_max and u = ε is ŝ_min. The schedule lends its ends alone.
+// Noise must rise with u, which fails if ŝ_min is too large for ε.
 type TimeUniform struct {
 	Rho  float64 `json:"rho"`
 	Eps  float64 `json:"eps"`
@@ -45,6 +46,9 @@ func (k TimeUniform) Grid(s Schedule, n int) (Grid, error) {
 	clean := math.Log1p(sp.clean.Noise() * sp.clean.Noise())
 	bd := 2 * (clean/k.Eps - noisy) / (k.Eps - 1)
 	bm := noisy - bd/2
+	if bd+bm <= 0 || k.Eps*bd+bm <= 0 {
+		return nil, fmt.Errorf("schedules: time-uniform with eps = %g has no rising noise through σ/α = %g and %g: use a smaller smin or a larger eps", k.Eps, sp.clean.Noise(), sp.noisy.Noise())
+	}
 	root := math.Pow(k.Eps, 1/k.Rho)
 	return sp.grid(func(i float64) Level {
 		u := math.Pow(mix(1, root, i), k.Rho)

@@ -1,12 +1,17 @@
 // Package snr holds the one quantity that everything else is a function of:
-// the log signal-to-noise ratio λ = log(α²/σ²) of x_t = α x₀ + σ ε.
+// the log signal-to-noise ratio λ = log(α²/σ²) of x_t = α x₀ + σ ε [kingma2021].
+//
+// References:
+//
+//	[kingma2021] D. Kingma, T. Salimans, B. Poole, J. Ho, Variational Diffusion Models, arXiv 2107.00630.
+//	[lu2022]     C. Lu et al., DPM-Solver, arXiv 2206.00927.
 package snr
 
 import "math"
 
 // LogSNR is λ = log(α²/σ²) = 2 log(α/σ), the full log signal-to-noise ratio.
 // It falls as noise rises. +Inf means σ = 0 and −Inf means α = 0; both are
-// legal. The DPM-Solver papers write λ for half of it: see [LogSNR.Half].
+// legal. The DPM-Solver papers [lu2022] write λ for half of it: see [LogSNR.Half].
 type LogSNR float64
 
 // FromAlphaSigma returns 2(log α − log σ), which neither overflows nor cancels
