@@ -26,7 +26,7 @@ func (o Opening) prepare(m *method, order int) {
 	if o != RungeKutta {
 		return
 	}
-	m.scratch = max(m.scratch, order+1)
+	m.scratch = max(m.scratch, order+2)
 	m.extra = func(known int, to schedules.Level) int {
 		if opens(known, order, to) {
 			return order - 1
@@ -56,7 +56,7 @@ func (o Opening) step(w *walk, order int) bool {
 	}
 	a, t := w.from, tableaux[order]
 	h := w.to.Noise() - a.Noise()
-	y, e := w.tmp[order], w.tmp[:order]
+	e, y, d := w.tmp[:order], w.tmp[order], w.tmp[order+1]
 	w.lin(e[0], term{1 / a.Sigma, w.x}, term{-a.Alpha / a.Sigma, w.d})
 	for i := 1; i < order; i++ {
 		at := w.to
@@ -64,8 +64,8 @@ func (o Opening) step(w *walk, order int) bool {
 			at = w.between(snr.FromSigma(a.Noise() + t.c[i]*h))
 		}
 		w.slopes(y, at, h, t.a[i], e)
-		w.eval(e[i], y, at)
-		w.lin(e[i], term{1 / at.Sigma, y}, term{-at.Alpha / at.Sigma, e[i]})
+		w.eval(d, y, at)
+		w.lin(e[i], term{1 / at.Sigma, y}, term{-at.Alpha / at.Sigma, d})
 	}
 	w.slopes(w.next, w.to, h, t.b, e)
 	w.order = order

@@ -88,7 +88,8 @@ type walk struct {
 	x        []float64       // the state at from, read only
 	d        []float64       // D(x, from)
 	next     []float64       // the state at to, written by the method
-	order    int             // written by the method if it differs from Properties().Order
+	order    int             // of this step; a method writes it where it is not the promised one
+	promised int             // Properties().Order
 	past     [][]float64     // earlier answers, newest first: past[k] belongs to pastLevel(k)
 	e        []float64       // (x − αD)/σ at from, if the method keeps a history of it
 	tmp      [][]float64
@@ -147,7 +148,7 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 		}
 	}
 
-	w := &walk{solver: s, method: m, rows: rows, dim: dim}
+	w := &walk{solver: s, method: m, rows: rows, dim: dim, promised: int(props.Order)}
 	w.problem = p
 	w.problem.Grid = append(schedules.Grid(nil), p.Grid...)
 	w.problem.Labels = append([]int(nil), p.Labels...)
@@ -297,7 +298,7 @@ func (w *walk) take(ctx context.Context, from, to schedules.Level) {
 		w.order = 1
 		w.euler(w.next, to)
 	} else {
-		w.order = int(w.solver.Properties().Order)
+		w.order = w.promised
 		w.method.step(w)
 	}
 	w.ctx = nil
@@ -386,8 +387,8 @@ type term struct {
 // maxTerms is the longest combination that a method makes.
 const maxTerms = 6
 
-// lin writes Σ cᵢ vᵢ into dst, which may be one of the vᵢ, and fails if a
-// value is not finite.
+// lin writes Σ cᵢ vᵢ into dst, which is none of the vᵢ, and fails if a value is
+// not finite.
 func (w *walk) lin(dst []float64, terms ...term) {
 	if w.err != nil {
 		return
@@ -411,7 +412,7 @@ func (w *walk) nonFinite(dst []float64, src [][]float64) error {
 	}
 	for _, v := range src {
 		switch {
-		case &v[0] == &dst[0] || finite(v[i]):
+		case finite(v[i]):
 		case w.z != nil && &v[0] == &w.z[0]:
 			e.Value, e.Source = v[i], "noise"
 		default:

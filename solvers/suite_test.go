@@ -1,0 +1,38 @@
+package solvers_test
+
+import (
+	"testing"
+
+	"snrlab/solvers"
+	"snrlab/solvers/solvertest"
+)
+
+// variants are settings beside the registered defaults that run other code.
+var variants = []string{
+	"ddim(eta=0.5)", "ddim(eta=1)",
+	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
+	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",
+	"dpm-solver-2(r=0.3,form=simple)", "dpm-solver-2(r=0.8,form=taylor)",
+	"dpmpp-2s(r=0.3)", "dpmpp-2s(r=1)",
+	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)",
+	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)",
+	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
+	"euler-ancestral(eta=0)", "euler-maruyama(variable=lambda)",
+}
+
+func TestSolvers_Invariant(t *testing.T) {
+	var all []solvers.Solver
+	for _, e := range solvers.Registry().Entries {
+		all = append(all, e.Default)
+	}
+	for _, name := range variants {
+		s, err := solvers.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	for _, s := range all {
+		t.Run(s.String(), func(t *testing.T) { solvertest.Run(t, s) })
+	}
+}
