@@ -3,6 +3,7 @@ package models
 import (
 	"math"
 
+	"snrlab/internal/simd"
 	"snrlab/schedules"
 )
 
@@ -74,29 +75,58 @@ func (a *ask) logDensity(log float64, label int) float64 {
 	return log
 }
 
-// within lists the components whose exponent is at least reach, in order.
-func within(active []int, logp []float64, reach float64) []int {
-	active = active[:0]
-	for k, l := range logp {
-		if l >= reach {
-			active = append(active, k)
-		}
-	}
-	return active
+// responsibilities lists the components that matter to a row, in order, with
+// their shares.
+type responsibilities struct {
+	logp   []float64 // K: exponents
+	active []int
+	share  []float64 // one for each of active, summing to 1
 }
 
-// weigh turns the exponents of active components into responsibilities not
-// yet divided by their total, and drops the negligible.
-func weigh(logp []float64, active []int, top float64) (kept []int, total float64) {
-	kept = active[:0]
-	for _, k := range active {
-		if l := logp[k] - top; l >= -negligible {
-			logp[k] = math.Exp(l)
-			total += logp[k]
-			kept = append(kept, k)
+func newResponsibilities(k int) responsibilities {
+	return responsibilities{logp: make([]float64, k), active: make([]int, 0, k), share: make([]float64, 0, k)}
+}
+
+// within lists the components whose exponent is at least reach.
+func (r *responsibilities) within(reach float64) {
+	r.active = r.active[:0]
+	for k, l := range r.logp {
+		if l >= reach {
+			r.active = append(r.active, k)
 		}
 	}
-	return kept, total
+}
+
+// normalise drops the negligible components, of which top is the largest
+// exponent, fills the shares of the others and returns log Σ e^logp: NaN if
+// there are none, which is what a row with NaN or Inf leaves.
+func (r *responsibilities) normalise(top float64) float64 {
+	kept, share := r.active[:0], r.share[:0]
+	for _, k := range r.active {
+		if l := r.logp[k] - top; l >= -negligible {
+			kept = append(kept, k)
+			share = append(share, l)
+		}
+	}
+	simd.Exp(share, share)
+	total := 0.0
+	for _, e := range share {
+		total += e
+	}
+	for i := range share {
+		share[i] /= total
+	}
+	r.active, r.share = kept, share
+	if len(kept) == 0 {
+		return math.NaN()
+	}
+	return top + math.Log(total)
+}
+
+func fill(dst []float64, v float64) {
+	for i := range dst {
+		dst[i] = v
+	}
 }
 
 func sameLevel(a, b schedules.Level) bool { return a.Alpha == b.Alpha && a.Sigma == b.Sigma }

@@ -36,7 +36,7 @@ func newDiagonal(p *parts, logw []float64) *diagonal {
 	f := &diagonal{parts: p, logw: logw}
 	f.blocks.New = func() any { return newDiagonalBlock(f) }
 	f.ranges.New = func() any {
-		return &diagonalRange{logp: make([]float64, p.k), active: make([]int, 0, p.k), y: make([]float64, p.dim)}
+		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim)}
 	}
 	f.widest = make([]float64, p.k)
 	for k := range p.k {
@@ -55,7 +55,7 @@ type diagonalBlock struct {
 	x, xx []float64 // n×dim: states less α·centre; their squares
 	xv    []float64 // n×dim: their products with the vectors v
 	p, pv []float64 // n×K(1+q): X·scaledᵀ and V·scaledᵀ, then coefficients
-	r     []float64 // n×K: |x|²_H, then responsibilities
+	r     []float64 // n×K: |x|² in H − H₀, then responsibilities
 	e     []float64 // n×K: (x∘v)·spreadᵀ, then coefficients
 	out   []float64 // n×dim
 	buf   []float64 // n×dim
@@ -69,27 +69,28 @@ type diagonalLevel struct {
 	ready  bool
 	scaled []float64 // K(1+q)×dim: H m and H W
 	h      []float64 // K×dim: H
+	dh     []float64 // K×dim: H − H₀ = α²(ψ₀ − ψ) H H₀, beyond what all components share
 	g      []float64 // K×dim: ψ H
 	chol   []float64 // K×q×q: lower Cholesky factor of S
 	wm     []float64 // K×q: W H m
 	mm     []float64 // K: mᵀ H m
 	logc   []float64 // K: log w_k − ½ log det C_k
 	sharp  []float64 // K: largest entry of H
+	apart  []float64 // K: largest entry of H − H₀, in size
 }
 
 // diagonalRange is the workspace of one worker.
 type diagonalRange struct {
-	logp   []float64 // K
-	active []int
-	y      []float64 // dim
+	responsibilities
+	y []float64 // dim
 }
 
 func newDiagonalBlock(f *diagonal) *diagonalBlock {
 	n := func(n int) []float64 { return make([]float64, n) }
 	b := &diagonalBlock{f: f, level: diagonalLevel{
-		scaled: n(len(f.rows)), h: n(f.k * f.dim), g: n(f.k * f.dim),
+		scaled: n(len(f.rows)), h: n(f.k * f.dim), dh: n(f.k * f.dim), g: n(f.k * f.dim),
 		chol: n(f.k * f.q * f.q), wm: n(f.k * f.q),
-		mm: n(f.k), logc: n(f.k), sharp: n(f.k),
+		mm: n(f.k), logc: n(f.k), sharp: n(f.k), apart: n(f.k),
 	}}
 	b.scale, b.square, b.solve = b.scaleComponents, b.squareRows, b.solveRows
 	return b
@@ -131,13 +132,15 @@ func (b *diagonalBlock) scaleComponents(lo, hi int) {
 	d, q := f.dim, f.q
 	a2, s2 := t.at.Alpha*t.at.Alpha, t.at.Sigma*t.at.Sigma
 	for k := lo; k < hi; k++ {
-		h, g := t.h[k*d:(k+1)*d], t.g[k*d:(k+1)*d]
+		h, dh, g := t.h[k*d:(k+1)*d], t.dh[k*d:(k+1)*d], t.g[k*d:(k+1)*d]
 		logdet, product := 0.0, 1.0
-		t.sharp[k] = 0
+		t.sharp[k], t.apart[k] = 0, 0
 		for i, psi := range f.resid[k*d : (k+1)*d] {
 			v := float64(a2*psi) + s2
 			h[i], g[i] = 1/v, psi/v
-			t.sharp[k] = max(t.sharp[k], h[i])
+			psi0 := f.resid[i]
+			dh[i] = a2 * (psi0 - psi) / v / (float64(a2*psi0) + s2)
+			t.sharp[k], t.apart[k] = max(t.sharp[k], h[i]), max(t.apart[k], math.Abs(dh[i]))
 			if product *= v; product > 1e50 || product < 1e-50 {
 				logdet += math.Log(product)
 				product = 1
@@ -180,7 +183,7 @@ func (b *diagonalBlock) run(lo, n int) {
 	}
 	par.Rows(n, 16, b.square)
 	simd.Gemm(false, true, n, w, d, 1, b.x, d, t.scaled, d, 0, b.p, w)
-	simd.Gemm(false, true, n, f.k, d, 1, b.xx, d, t.h, d, 0, b.r, f.k)
+	simd.Gemm(false, true, n, f.k, d, 1, b.xx, d, t.dh, d, 0, b.r, f.k)
 	spread, factor := t.spread()
 	if cov {
 		simd.Gemm(false, true, n, w, d, 1, b.a.v[lo*d:], d, t.scaled, d, 0, b.pv, w)
@@ -254,16 +257,18 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 	d, w := f.dim, f.k*(f.q+1)
 	x, p, resp := b.x[i*d:(i+1)*d], b.p[i*w:(i+1)*w], b.r[i*f.k:(i+1)*f.k]
 	label := b.a.label(b.lo + i)
-	top := b.exponents(r, x, p, resp, label)
-	var total float64
-	r.active, total = weigh(r.logp, r.active, top)
+	top, shared := b.exponents(r, x, p, resp, label)
+	log := r.normalise(top) + shared
 	if b.a.want == wantLogDensity {
-		b.a.dst[b.lo+i] = b.a.logDensity(top+math.Log(total), label)
+		b.a.dst[b.lo+i] = b.a.logDensity(log, label)
 		return
 	}
 	clear(resp)
-	for _, k := range r.active {
-		resp[k] = r.logp[k] / total
+	if log != log {
+		fill(resp, log) // which makes the whole row NaN
+	}
+	for n, k := range r.active {
+		resp[k] = r.share[n]
 	}
 	s2 := t.at.Sigma * t.at.Sigma
 	if b.a.want == wantMean {
@@ -310,14 +315,14 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 	}
 }
 
-// exponents fills r.logp with log w_k − ½ log det C_k − ½ yᵀ C_k⁻¹ y and the
-// loading entries of p with z, and returns the largest. r.active lists the
-// components within reach of it.
-func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label int) float64 {
+// exponents fills r.logp with log w_k − ½ log det C_k − ½ yᵀ C_k⁻¹ y, less a
+// part that all share, and the loading entries of p with z. It returns the
+// largest exponent and that part. r.active lists the components within reach.
+func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label int) (top, shared float64) {
 	f, t := b.f, &b.level
 	alpha := t.at.Alpha
-	top, worst := math.Inf(-1), 0.0
-	norm := math.Sqrt(simd.Dot(x, x))
+	top, shared = math.Inf(-1), -0.5*simd.WeightedSumSq(x, t.h[:f.dim])
+	xx, bound := simd.SumSq(x), 0.0
 	for k := range f.k {
 		if !b.a.mix.member(k, label) {
 			r.logp[k] = math.Inf(-1)
@@ -326,30 +331,37 @@ func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label in
 		pk := p[k*(f.q+1) : (k+1)*(f.q+1)]
 		z := pk[1:]
 		for j := range z {
-			z[j] -= alpha * t.wm[k*f.q+j]
+			z[j] -= float64(alpha * t.wm[k*f.q+j])
 		}
 		chol := t.chol[k*f.q*f.q : (k+1)*f.q*f.q]
 		forward(chol, z)
-		quad := xh[k] - 2*alpha*pk[0] + alpha*alpha*(t.mm[k]-simd.Dot(z, z))
+		ww := simd.SumSq(z) // |W H y|² in S⁻¹
+		quad := xh[k] + alpha*(float64(alpha*(t.mm[k]-ww))-2*pk[0])
 		backward(chol, z)
 		for j := range z {
 			z[j] *= alpha
 		}
 		r.logp[k] = t.logc[k] - 0.5*quad
 		top = max(top, r.logp[k])
-		span := norm + alpha*f.widest[k]
-		worst = max(worst, unit*span*span*t.sharp[k])
+		bound = max(bound, t.bound(k, xx, f.widest[k], ww))
 	}
-	r.active = within(r.active, r.logp, top-negligible-2*worst)
-	if worst <= refineAbove || (len(r.active) == 1 && b.a.want != wantLogDensity) {
-		return top
+	r.within(top - negligible - 2*bound)
+	if bound <= refineAbove || (len(r.active) == 1 && b.a.want != wantLogDensity) {
+		return top, shared
 	}
 	top = math.Inf(-1)
 	for _, k := range r.active {
 		r.logp[k] = t.logc[k] - 0.5*f.quadratic(t, r.y, x, p[k*(f.q+1)+1:(k+1)*(f.q+1)], k)
 		top = max(top, r.logp[k])
 	}
-	return top
+	return top, 0
+}
+
+// bound returns an upper bound of the rounding error of component k's exponent
+// formed from inner products, where ww is |W H y|² in S⁻¹.
+func (t *diagonalLevel) bound(k int, xx, widest, ww float64) float64 {
+	x, m := math.Sqrt(xx), t.at.Alpha*widest
+	return unit * (xx*t.apart[k] + m*(2*x+m)*t.sharp[k] + t.at.Alpha*t.at.Alpha*ww)
 }
 
 // quadratic forms yᵀ C_k⁻¹ y and z from y = x − α m without cancellation:

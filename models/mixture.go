@@ -37,10 +37,11 @@ type Components struct {
 //	D(x)   = Σ_k R_k [ m_k + α Σ_k C_k⁻¹ y_k ]
 //
 // The limits hold without an epsilon: D = x/α at σ = 0 (also where σ²
-// underflows) and D = E[x₀ | class] at α = 0. Exponents are formed by
-// log-sum-exp, and where inner products would leave an error above 1e-11 in a
-// log-responsibility that matters they are recomputed from the differences
-// y_k; responsibilities below e⁻⁴⁵ of the largest count as 0.
+// underflows) and D = E[x₀ | class] at α = 0. Responsibilities are formed by
+// log-sum-exp. Their exponents come from inner products, in error by at most
+// 1e-11; where that cannot be had they come from the differences y_k, in error by
+// a few roundings of the quadratic form itself. Responsibilities below e⁻⁴⁵ of
+// the largest count as 0. A row that holds NaN or Inf is answered by NaN.
 //
 // A Mixture is immutable and safe for concurrent use. Denoise and
 // PosteriorCovMul allocate nothing once warm.

@@ -22,25 +22,34 @@ import (
 // every inner product, at any level of any row, and one product of
 // coefficients with B gives D: two matrix products of n × K(1+q) × dim.
 //
-// Cancellation: |y|² comes from |x|² − 2α x·m + α²|m|², whose rounding error is
-// about ε(|x| + α|m|)², with x and m taken from the centre of the data. Where
-// that, over the smallest variance, exceeds refineAbove, the exponents of the
-// components within reach of the largest are formed again from y itself.
+// Cancellation. The part of |x|²/v that all components share is left out, which
+// leaves terms that vanish with α:
+//
+//	|y|²/v = |x|²/v₀ + |x|² α²(r₀ − r)/(v v₀) − 2α x·m/v + α²|m|²/v
+//
+// Their rounding errors, summed as in [stackLevel.bound] with x and m taken
+// from the centre of the data, matter at low noise only. Where the bound
+// exceeds refineAbove the exponents of the components within reach of the
+// largest are formed again from the differences y.
 type stack struct {
 	*parts
-	logw   []float64    // K
-	full   bool         // the directions span all of space
-	um     []float64    // K×q: u_j·m
-	mm     []float64    // K: |m|²
-	widest float64      // the largest |m|
-	in     *simd.Packed // Bᵀ, for X·Bᵀ
-	back   *simd.Packed // B, for coefficients·B
-	blocks sync.Pool    // *stackBlock
-	ranges sync.Pool    // *stackRange
+	logw    []float64    // K
+	full    bool         // the directions span all of space; r is 0 then
+	um      []float64    // K×q: u_j·m
+	mm      []float64    // K: |m|²
+	widest  float64      // the largest |m|
+	longest float64      // the largest l
+	in      *simd.Packed // Bᵀ, for X·Bᵀ
+	back    *simd.Packed // B, for coefficients·B
+	blocks  sync.Pool    // *stackBlock
+	ranges  sync.Pool    // *stackRange
 }
 
 func newStack(p *parts, logw []float64) *stack {
 	s := &stack{parts: p, logw: logw, full: p.q == p.dim, um: make([]float64, p.k*p.q), mm: make([]float64, p.k)}
+	for _, l := range p.l {
+		s.longest = max(s.longest, l)
+	}
 	for k := range p.k {
 		m := p.mean(k)
 		s.mm[k] = simd.Dot(m, m)
@@ -62,45 +71,63 @@ type stackLevel struct {
 	at     schedules.Level
 	ready  bool
 	logc   []float64 // K: log w_k − ½ log det C_k
-	yf     []float64 // K: factor of |y|² in the quadratic form, 0 where full
-	qf     []float64 // K×q: factor of a_j² there
+	x0     float64   // factor of |x|² that all share, 1/v₀
+	xf     []float64 // K: factor of |x|² beyond it
+	yf     []float64 // K: 1/v, the factor of the rest of |y|²
+	qf     []float64 // K×q: factor of a_j²
 	vj     []float64 // K×q: v_j
 	shrink []float64 // K: σ²/v
 	gain   []float64 // K: α r/v
 	base   []float64 // K×q: (σ²/v) l_j/v_j
-	sharp  float64   // one over the smallest variance
+
+	largest struct{ xf, yf, qf float64 } // in size
+}
+
+// bound returns an upper bound of the rounding error of an exponent formed from
+// inner products: each product is off by at most about ε times the lengths.
+func (t *stackLevel) bound(xx, widest float64) float64 {
+	x, m := math.Sqrt(xx), t.at.Alpha*widest
+	return unit * (xx*t.largest.xf + m*(2*x+m)*t.largest.yf + (x+m)*(x+m)*t.largest.qf)
 }
 
 func (t *stackLevel) set(s *stack, at schedules.Level) {
 	if t.ready && sameLevel(t.at, at) {
 		return
 	}
-	t.at, t.ready, t.sharp = at, true, 0
+	t.at, t.ready = at, true
 	a2, s2 := at.Alpha*at.Alpha, at.Sigma*at.Sigma
+	// Where the directions span all of space and hold more than the noise,
+	// Σ a_j²/v_j alone is the quadratic form, and nothing cancels.
+	spanned := s.full && a2*s.longest > s2
+	t.x0, t.largest = 0, struct{ xf, yf, qf float64 }{}
+	v0 := float64(a2*s.resid[0]) + s2
+	if !spanned {
+		t.x0 = 1 / v0
+	}
 	for k := range s.k {
 		r := s.resid[k]
 		v := float64(a2*r) + s2
-		t.yf[k], t.shrink[k], t.gain[k] = 1/v, s2/v, at.Alpha*r/v
-		logdet := 0.0
-		if s.full {
-			t.yf[k], t.shrink[k], t.gain[k] = 0, 1, 0
+		logdet, ratio := 0.0, 1.0 // ∏ v_j/v, its logarithm taken before it overflows
+		if spanned {
+			t.xf[k], t.yf[k], t.shrink[k], t.gain[k] = 0, 0, 1, 0
 		} else {
+			t.xf[k], t.yf[k], t.shrink[k], t.gain[k] = a2*(s.resid[0]-r)/v/v0, 1/v, s2/v, at.Alpha*r/v
 			logdet = float64(s.dim) * math.Log(v)
-			t.sharp = max(t.sharp, 1/v)
 		}
-		ratio := 1.0 // ∏ v_j/v, its logarithm taken before it overflows
+		t.largest.xf = max(t.largest.xf, math.Abs(t.xf[k]))
+		t.largest.yf = max(t.largest.yf, t.yf[k])
 		for i := k * s.q; i < (k+1)*s.q; i++ {
 			vj := float64(a2*(s.l[i]+r)) + s2
 			t.vj[i] = vj
 			t.base[i] = t.shrink[k] * s.l[i] / vj
-			if s.full {
+			if spanned {
 				t.qf[i] = 1 / vj
-				t.sharp = max(t.sharp, 1/vj)
 				ratio *= vj
 			} else {
 				t.qf[i] = -a2 * s.l[i] / vj / v
 				ratio *= vj / v
 			}
+			t.largest.qf = max(t.largest.qf, math.Abs(t.qf[i]))
 			if ratio > 1e50 || ratio < 1e-50 {
 				logdet += math.Log(ratio)
 				ratio = 1
@@ -132,21 +159,20 @@ func newStackBlock(s *stack) *stackBlock {
 
 // stackRange is the workspace of one worker.
 type stackRange struct {
-	level  stackLevel
-	logp   []float64 // K: log-responsibilities, then responsibilities
-	active []int     // components that matter
-	y      []float64 // dim
-	s      []float64 // K
+	level stackLevel
+	responsibilities
+	y []float64 // dim
+	e []float64 // K
 }
 
 func newStackRange(s *stack) *stackRange {
 	f := func(n int) []float64 { return make([]float64, n) }
 	return &stackRange{
 		level: stackLevel{
-			logc: f(s.k), yf: f(s.k), shrink: f(s.k), gain: f(s.k),
+			logc: f(s.k), xf: f(s.k), yf: f(s.k), shrink: f(s.k), gain: f(s.k),
 			qf: f(s.k * s.q), vj: f(s.k * s.q), base: f(s.k * s.q),
 		},
-		logp: f(s.k), active: make([]int, 0, s.k), y: f(s.dim), s: f(s.k),
+		responsibilities: newResponsibilities(s.k), y: f(s.dim), e: f(s.k),
 	}
 }
 
@@ -175,23 +201,41 @@ func (b *stackBlock) run(lo, n int) {
 	if b.a.want == wantLogDensity {
 		return
 	}
-	dense := 0
+	b.multiply()
+}
+
+// multiply adds coefficients·B to the dense rows of the destination.
+func (b *stackBlock) multiply() {
+	s, d, w := b.s, b.s.dim, b.s.k*(b.s.q+1)
+	dst := b.a.dst[b.lo*d : (b.lo+b.n)*d]
+	n := 0
 	for i, yes := range b.dense {
+		if yes && n < i {
+			copy(b.p[n*w:(n+1)*w], b.p[i*w:(i+1)*w])
+		}
 		if yes {
-			copy(b.p[dense*w:(dense+1)*w], b.p[i*w:(i+1)*w])
-			dense++
+			n++
 		}
 	}
-	if dense == 0 {
+	if n == b.n {
+		simd.GemmPacked(false, n, 1, b.p, w, s.back, 1, dst, d)
 		return
 	}
-	b.out = resize(b.out, dense*d)
-	simd.GemmPacked(false, dense, 1, b.p, w, s.back, 0, b.out, d)
-	dense = 0
+	// The rows are brought together, so that each product is worth its while.
+	b.out = resize(b.out, n*d)
+	j := 0
 	for i, yes := range b.dense {
 		if yes {
-			axpy(b.a.dst[(lo+i)*d:(lo+i+1)*d], 1, b.out[dense*d:])
-			dense++
+			copy(b.out[j*d:(j+1)*d], dst[i*d:])
+			j++
+		}
+	}
+	simd.GemmPacked(false, n, 1, b.p, w, s.back, 1, b.out, d)
+	j = 0
+	for i, yes := range b.dense {
+		if yes {
+			copy(dst[i*d:(i+1)*d], b.out[j*d:])
+			j++
 		}
 	}
 }
@@ -230,17 +274,17 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 	r.level.set(s, at)
 	x, p := b.x[i*d:(i+1)*d], b.p[i*w:(i+1)*w]
 	label := b.a.label(b.lo + i)
-	top := b.exponents(r, x, p, label)
-	var total float64
-	r.active, total = weigh(r.logp, r.active, top)
+	top, shared := b.exponents(r, x, p, label)
+	log := r.normalise(top) + shared
 	if b.a.want == wantLogDensity {
-		b.a.dst[b.lo+i] = b.a.logDensity(top+math.Log(total), label)
+		b.a.dst[b.lo+i] = b.a.logDensity(log, label)
 		return
 	}
-	for _, k := range r.active {
-		r.logp[k] /= total
-	}
 	dst := b.a.dst[(b.lo+i)*d : (b.lo+i+1)*d]
+	if log != log {
+		fill(dst, math.NaN())
+		return
+	}
 	if b.a.want == wantMean {
 		gain := s.meanCoefficients(r, p)
 		for j, c := range s.centre {
@@ -276,43 +320,41 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 // is added up alone, the others are multiplied together.
 const denseShare = 8
 
-// exponents fills r.logp with log w_k − ½ log det C_k − ½ yᵀ C_k⁻¹ y and the
-// direction entries of p with a_j, and returns the largest. r.active lists the
-// components within reach of it.
-func (b *stackBlock) exponents(r *stackRange, x, p []float64, label int) float64 {
+// exponents fills r.logp with log w_k − ½ log det C_k − ½ yᵀ C_k⁻¹ y, less a
+// part that all share, and the direction entries of p with a_j. It returns the
+// largest exponent and that part. r.active lists the components within reach.
+func (b *stackBlock) exponents(r *stackRange, x, p []float64, label int) (top, shared float64) {
 	s, t := b.s, &r.level
 	alpha := t.at.Alpha
-	xx := simd.Dot(x, x)
-	top := math.Inf(-1)
+	xx := simd.SumSq(x)
+	top, shared = math.Inf(-1), -0.5*t.x0*xx
 	for k := range s.k {
 		if !b.a.mix.member(k, label) {
 			r.logp[k] = math.Inf(-1)
 			continue
 		}
 		pk := p[k*(s.q+1) : (k+1)*(s.q+1)]
-		yy := xx - 2*alpha*pk[0] + alpha*alpha*s.mm[k]
-		quad := t.yf[k] * yy
+		quad := float64(t.xf[k]*xx) + float64(t.yf[k]*(alpha*(float64(alpha*s.mm[k])-2*pk[0])))
 		a, um, qf := pk[1:], s.um[k*s.q:(k+1)*s.q], t.qf[k*s.q:(k+1)*s.q]
 		for j := range a {
-			aj := a[j] - alpha*um[j]
+			aj := a[j] - float64(alpha*um[j])
 			a[j] = aj
 			quad += qf[j] * (aj * aj)
 		}
 		r.logp[k] = t.logc[k] - 0.5*quad
 		top = max(top, r.logp[k])
 	}
-	span := math.Sqrt(xx) + alpha*s.widest
-	bound := unit * span * span * t.sharp
-	r.active = within(r.active, r.logp, top-negligible-2*bound)
+	bound := t.bound(xx, s.widest)
+	r.within(top - negligible - 2*bound)
 	if bound <= refineAbove || (len(r.active) == 1 && b.a.want != wantLogDensity) {
-		return top
+		return top, shared
 	}
 	top = math.Inf(-1)
 	for _, k := range r.active {
 		r.logp[k] = t.logc[k] - 0.5*s.quadratic(t, r.y, x, p[k*(s.q+1)+1:(k+1)*(s.q+1)], k)
 		top = max(top, r.logp[k])
 	}
-	return top
+	return top, 0
 }
 
 // quadratic forms yᵀ C_k⁻¹ y and the a_j from y = x − α m without cancellation:
@@ -338,8 +380,8 @@ func (s *stack) quadratic(t *stackLevel, y, x, a []float64, k int) float64 {
 // meanCoefficients writes the coefficients of D and returns that of x.
 func (s *stack) meanCoefficients(r *stackRange, p []float64) (gain float64) {
 	t := &r.level
-	for _, k := range r.active {
-		rk := r.logp[k]
+	for i, k := range r.active {
+		rk := r.share[i]
 		pk := p[k*(s.q+1) : (k+1)*(s.q+1)]
 		gain += rk * t.gain[k]
 		pk[0] = rk * t.shrink[k]
@@ -353,35 +395,46 @@ func (s *stack) meanCoefficients(r *stackRange, p []float64) (gain float64) {
 
 // covCoefficients writes the coefficients of Cov[x₀ | x] v and returns those of
 // x and v. The spread between components is taken of E_k = D_k − x/α where
-// α ≥ σ, in which every term carries σ²/v, so that it stays accurate as σ → 0.
+// α ≥ σ, in which every term carries σ², so that it stays accurate as σ → 0.
 func (s *stack) covCoefficients(r *stackRange, p, pv []float64, xv float64) (fx, fv float64) {
 	t := &r.level
 	alpha, s2 := t.at.Alpha, t.at.Sigma*t.at.Sigma
 	less := alpha >= t.at.Sigma
-	onX := func(k int) float64 {
-		if less {
-			return -t.shrink[k] / alpha
+	// entering returns the coefficients of m and x in E_k; for spanning
+	// directions E_k = −Σ_j (σ²/α v_j) a_j u_j has neither.
+	entering := func(k int) (em, ex float64) {
+		switch {
+		case less && s.full:
+			return 0, 0
+		case less:
+			return t.shrink[k], -t.shrink[k] / alpha
 		}
-		return t.gain[k]
+		return t.shrink[k], t.gain[k]
 	}
 	mean := 0.0
-	for _, k := range r.active {
+	for i, k := range r.active {
 		pk, pvk := p[k*(s.q+1):(k+1)*(s.q+1)], pv[k*(s.q+1):(k+1)*(s.q+1)]
-		e := t.shrink[k]*pvk[0] + onX(k)*xv
+		em, ex := entering(k)
+		e := em*pvk[0] + ex*xv
 		for j, base := range t.base[k*s.q : (k+1)*s.q] {
-			pk[j+1] *= alpha * base
+			if less && s.full {
+				pk[j+1] *= -s2 / alpha / t.vj[k*s.q+j]
+			} else {
+				pk[j+1] *= alpha * base
+			}
 			e += pk[j+1] * pvk[j+1]
 		}
-		r.s[k] = e
-		mean += r.logp[k] * e
+		r.e[k] = e
+		mean += r.share[i] * e
 	}
-	for _, k := range r.active {
+	for i, k := range r.active {
 		pk, pvk := p[k*(s.q+1):(k+1)*(s.q+1)], pv[k*(s.q+1):(k+1)*(s.q+1)]
-		rk := r.logp[k]
-		c := rk * (r.s[k] - mean)
-		fx += c * onX(k)
+		em, ex := entering(k)
+		rk := r.share[i]
+		c := rk * (r.e[k] - mean)
+		fx += c * ex
 		fv += rk * s.resid[k] * t.shrink[k]
-		pk[0] = c * t.shrink[k]
+		pk[0] = c * em
 		for j, base := range t.base[k*s.q : (k+1)*s.q] {
 			pk[j+1] = c*pk[j+1] + rk*s2*base*pvk[j+1]
 		}
