@@ -15,11 +15,11 @@ import (
 )
 
 // Every registered deterministic solver keeps its promise on the mixture, with
-// both starts; the others say why they were not measured.
+// both starts, and every stochastic one on its own Brownian path.
 func TestConverge_Order(t *testing.T) {
 	c := DefaultConverge()
 	if testing.Short() {
-		c.Steps, c.Rows = []int{80, 160, 320}, 16
+		c.Steps, c.Rows, c.FineSteps = []int{80, 160, 320}, 16, 5120
 	}
 	tab, err := c.Run(context.Background(), Options{})
 	if err != nil {
@@ -30,14 +30,13 @@ func TestConverge_Order(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", &out)
-	skipped, rk := 0, 0
+	strong, rk := 0, 0
 	for _, l := range tab.Lines {
 		if strings.Contains(l.Solver, "start=rk") {
 			rk++
 		}
-		if l.Skipped != "" {
-			skipped++
-			continue
+		if l.Strong {
+			strong++
 		}
 		if l.Order == nil {
 			t.Errorf("%s: no order", l.Solver)
@@ -45,8 +44,8 @@ func TestConverge_Order(t *testing.T) {
 			t.Errorf("%s: order %.2f, promised %g", l.Solver, *l.Order, l.Promised)
 		}
 	}
-	if skipped == 0 || rk == 0 || skipped == len(tab.Lines) {
-		t.Errorf("%d lines skipped, %d with a Runge–Kutta start, of %d", skipped, rk, len(tab.Lines))
+	if strong == 0 || rk == 0 {
+		t.Errorf("%d stochastic lines and %d with a Runge–Kutta start", strong, rk)
 	}
 	// The caption says what was held fixed.
 	for _, want := range []string{"gm2d", "edm", "karras", "σ/α = 80 to 0.002", "64", "n=320"} {
@@ -97,7 +96,8 @@ func TestConverge_AgreesWithClosedForm(t *testing.T) {
 func TestConverge_Invariant(t *testing.T) {
 	text := func(key int64) string {
 		c := DefaultConverge()
-		c.Solvers, c.Steps, c.Rows, c.Key = []string{"heun", "ab3(start=rk)"}, []int{8, 16}, 5, key
+		c.Solvers, c.Steps, c.Rows, c.Key = []string{"heun", "ab3(start=rk)", "euler-maruyama"}, []int{8, 16}, 5, key
+		c.FineSteps = 64
 		tab, err := c.Run(context.Background(), Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -116,8 +116,33 @@ func TestConverge_Invariant(t *testing.T) {
 		t.Error("the key has no effect")
 	}
 	var back ConvergeTable
-	if err := json.Unmarshal([]byte(a), &back); err != nil || len(back.Lines) != 2 || back.Lines[1].Solver != "ab3(start=rk)" || len(back.Lines[0].Errors) != 2 {
+	if err := json.Unmarshal([]byte(a), &back); err != nil || len(back.Lines) != 3 || back.Lines[1].Solver != "ab3(start=rk)" || len(back.Lines[0].Errors) != 2 {
 		t.Errorf("reads back as %+v, %v", back, err)
+	}
+}
+
+// Churn, and fine_steps = 0, leave a line that says why.
+func TestConverge_SkipsProperty(t *testing.T) {
+	c := DefaultConverge()
+	c.Steps, c.Rows, c.FineSteps = []int{2, 4}, 2, 0
+	c.Solvers = []string{"heun(schurn=10)", "euler-maruyama"}
+	tab, err := c.Run(context.Background(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Solvers, c.FineSteps = c.Solvers[:1], 16
+	churn, err := c.Run(context.Background(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range append(tab.Lines, churn.Lines...) {
+		if l.Skipped == "" || l.Errors != nil || !l.Kept() {
+			t.Errorf("%+v: expected a reason and no errors", l)
+		}
+	}
+	var out bytes.Buffer
+	if err := churn.Text(&out); err != nil || !strings.Contains(out.String(), "share no path") {
+		t.Errorf("%v: the table does not say why:\n%s", err, &out)
 	}
 }
 
@@ -130,6 +155,8 @@ func TestConverge_Refuses(t *testing.T) {
 		"steps holds 10 after 20":    func(c *Converge) { c.Steps = []int{20, 10} },
 		"field steps is missing":     func(c *Converge) { c.Steps = nil },
 		"field rtol is 0":            func(c *Converge) { c.RTol = 0 },
+		"expected 0, or at least":    func(c *Converge) { c.FineSteps = 640 },
+		"take 95.4 GB":               func(c *Converge) { c.Model, c.Rows, c.FineSteps = "gmm16", 10000, 80000 },
 		"field rows is 0":            func(c *Converge) { c.Rows = 0 },
 		"starts or ends elsewhere":   func(c *Converge) { c.Schedule, c.Spacing, c.Steps = "beta", "leading", []int{10, 20} },
 		`field start: unknown value`: func(c *Converge) { c.Start = "zero" },
