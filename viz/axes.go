@@ -246,6 +246,24 @@ func (p pen) line(xs, ys []float64, s draw.LineStyle) {
 	flush()
 }
 
+// segments strokes lines x0, y0, x1, y1 as one path; those that leave the
+// frame are left out.
+func (p pen) segments(segs []float64, s draw.LineStyle) {
+	var path vg.Path
+	for k := 0; k+3 < len(segs); k += 4 {
+		a, ok := p.at(segs[k], segs[k+1])
+		b, also := p.at(segs[k+2], segs[k+3])
+		if ok && also && p.Contains(a) && p.Contains(b) {
+			path.Move(a)
+			path.Line(b)
+		}
+	}
+	if len(path) > 0 {
+		p.SetLineStyle(s)
+		p.Stroke(path)
+	}
+}
+
 func (p pen) marks(xs, ys []float64, s style, radius vg.Length) {
 	for i := range xs {
 		if pt, ok := p.at(xs[i], ys[i]); ok && p.Contains(pt) {

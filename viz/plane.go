@@ -95,9 +95,7 @@ func (f *folder) plane(budget int) *Figure {
 	base := func(p pen) {
 		for i, segs := range lines {
 			s := draw.LineStyle{Color: color.NRGBA{128, 128, 128, uint8(150 - 28*i)}, Width: 0.6}
-			for k := 0; k+3 < len(segs); k += 4 {
-				p.line([]float64{segs[k], segs[k+2]}, []float64{segs[k+1], segs[k+3]}, s)
-			}
+			p.segments(segs, s)
 		}
 	}
 	finest := 0
