@@ -11,7 +11,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Trace is trace.npz: the states that a reader may want in numpy, for the few
@@ -134,8 +133,7 @@ func WriteTrace(path string, t *Trace) error {
 	return WriteFile(path, func(w io.Writer) error { return EncodeTrace(w, t) })
 }
 
-// EncodeTrace writes t as npz: stored, not compressed (noise does not
-// compress), entries sorted by name, without time stamps.
+// EncodeTrace writes t as npz. Equal traces give equal bytes.
 func EncodeTrace(w io.Writer, t *Trace) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -173,23 +171,7 @@ func EncodeTrace(w io.Writer, t *Trace) error {
 		entries["density/logp"] = npyArray{[]int{g.NY, g.NX}, g.LogP}
 		entries["density/extent"] = npyArray{[]int{4}, []float64{g.X0, g.X1, g.Y0, g.Y1}}
 	}
-
-	names := make([]string, 0, len(entries))
-	for name := range entries {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	z := zip.NewWriter(w)
-	for _, name := range names {
-		f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store, Modified: time.Time{}})
-		if err != nil {
-			return err
-		}
-		if err := entries[name].encode(f); err != nil {
-			return err
-		}
-	}
-	return z.Close()
+	return encodeNPZ(w, entries)
 }
 
 func ints(v []int) npyArray {

@@ -1,0 +1,53 @@
+package runfile
+
+import (
+	"archive/zip"
+	"fmt"
+	"io"
+	"sort"
+	"time"
+)
+
+// Array is one array of an npz file: row-major numbers and their shape.
+type Array struct {
+	Shape []int
+	Data  []float64
+}
+
+// WriteArrays writes arrays by name as an npz file, atomically. Equal arrays
+// give equal bytes.
+func WriteArrays(path string, arrays map[string]Array) error {
+	entries := map[string]npyArray{}
+	for name, a := range arrays {
+		size := 1
+		for _, n := range a.Shape {
+			size *= n
+		}
+		if size != len(a.Data) {
+			return fmt.Errorf("runfile: %s: %d numbers in array %s: expected %d for shape %v", path, len(a.Data), name, size, a.Shape)
+		}
+		entries[name] = npyArray{a.Shape, a.Data}
+	}
+	return WriteFile(path, func(w io.Writer) error { return encodeNPZ(w, entries) })
+}
+
+// encodeNPZ writes entries stored, not compressed (noise does not compress),
+// sorted by name, without time stamps.
+func encodeNPZ(w io.Writer, entries map[string]npyArray) error {
+	names := make([]string, 0, len(entries))
+	for name := range entries {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	z := zip.NewWriter(w)
+	for _, name := range names {
+		f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store, Modified: time.Time{}})
+		if err != nil {
+			return err
+		}
+		if err := entries[name].encode(f); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
