@@ -99,7 +99,9 @@ type Path interface {
 	String() string // parseable, e.g. "vp"
 }
 
-// Schedule is an invertible map between time and noise level.
+// Schedule is an invertible map between time and noise level. Outside its
+// domain it continues its formula where that has a meaning (σ = t of EDM down to
+// 0); elsewhere At gives a level that Validate refuses.
 type Schedule interface {
 	At(t float64) Level             // every coefficient of one noise level, computed together
 	TimeOf(l snr.LogSNR) float64    // inverse of At(t).LogSNR(); exact at both ends of Domain

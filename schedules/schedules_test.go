@@ -27,6 +27,8 @@ func schedule() *rapid.Generator[Schedule] {
 			Beta{Kind: BetaKind(rapid.IntRange(0, len(betaKinds)-1).Draw(t, "kind")), T: rapid.IntRange(2, 1500).Draw(t, "T"), ZeroSNR: rapid.Bool().Draw(t, "zerosnr")},
 			Cosine{f("min", -40, -1), f("max", 1, 40)},
 			Cosine{math.Inf(-1), math.Inf(1)},
+			Cosine{f("min", 1, 5), f("max", 6, 50)},
+			Cosine{f("min", -50, -6), f("max", -5, -1)},
 			ChenSigmoid{f("start", -6, 0), f("end", 0.5, 6), f("tau", 0.1, 3)},
 			ChenCosine{f("start", 0, 0.4), f("end", 0.5, 1), f("tau", 0.3, 3)},
 			ChenCosine{0, 1, f("tau", 0.3, 3)},
@@ -275,6 +277,50 @@ func TestSchedule_Limit_Small(t *testing.T) {
 		// Terms of x² are below rounding; some ulps of logs near 30 remain.
 		if l := s.At(c.t); math.Abs(l.Alpha/c.alpha-1) > 2e-14 || math.Abs(l.Sigma/c.sigma-1) > 2e-14 {
 			t.Errorf("%s: At(%g) = %+v, expected α = %g, σ = %g", s, c.t, l, c.alpha, c.sigma)
+		}
+	}
+}
+
+// Outside a table there is no level, and the nearest time is its end.
+func TestBeta_Limit_Outside(t *testing.T) {
+	for _, s := range []Beta{{T: 10}, {T: 10, ZeroSNR: true}} {
+		for _, x := range []float64{-1, -1e-9, 9.001, math.NaN()} {
+			if s.At(x).Validate() == nil || !math.IsNaN(Rate(s, x)) {
+				t.Errorf("%s: At(%g) = %+v with rate %g: expected none", s, x, s.At(x), Rate(s, x))
+			}
+		}
+		if a, b := s.TimeOf(50), s.TimeOf(-50); a != 0 || (b != 9) != s.ZeroSNR {
+			t.Errorf("%s: times %g and %g beyond the ends", s, a, b)
+		}
+		if !math.IsNaN(s.TimeOf(snr.LogSNR(math.NaN()))) {
+			t.Errorf("%s has a time for λ = NaN", s)
+		}
+	}
+	if s := (Beta{}); s.At(0).Validate() == nil || !math.IsNaN(s.TimeOf(0)) || !math.IsNaN(Rate(s, 0)) {
+		t.Errorf("an invalid table has a level %+v", s.At(0))
+	}
+	// On the last interval to zero SNR, α/σ is linear.
+	s := Beta{T: 10, ZeroSNR: true}
+	want := 0.25 / s.At(8).Noise()
+	if l := s.At(8.75); math.Abs(1/l.Noise()-want) > 1e-15 || s.TimeOf(l.LogSNR()) != 8.75 {
+		t.Errorf("%s: At(8.75) = %+v: expected α/σ = %g", s, l, want)
+	}
+}
+
+// negated is somebody's own path.
+type negated struct{ VPPath }
+
+func (negated) String() string { return "own" }
+
+func (negated) atNoise() {} // not ours
+
+func TestOnPath_AgreesWith_OwnPath(t *testing.T) {
+	own := OnPath{negated{}, EDM{0.002, 80}}
+	ours := OnPath{VPPath{}, EDM{0.002, 80}}
+	for _, x := range []float64{0.002, 0.3, 80} {
+		// By λ or by σ/α: a logarithm and an exponential apart.
+		if a, b := own.At(x), ours.At(x); math.Abs(a.Alpha-b.Alpha) > 1e-14*b.Alpha || math.Abs(a.Sigma-b.Sigma) > 1e-14*b.Sigma {
+			t.Errorf("σ = %g: %+v and %+v", x, a, b)
 		}
 	}
 }

@@ -263,6 +263,21 @@ func TestLevel_Property_JSON(t *testing.T) {
 	}
 }
 
+func TestGrid_Limit(t *testing.T) {
+	g := mustGrid(t, "rf", "uniform-t", 2)
+	if l := g.LogSNRs(); len(l) != 3 || !math.IsInf(float64(l[0]), -1) || l[1] != 0 || !math.IsInf(float64(l[2]), 1) {
+		t.Errorf("λ of %v", l)
+	}
+	if s := g.Noises(); !math.IsInf(s[0], 1) || s[1] != 1 || s[2] != 0 {
+		t.Errorf("σ/α of %v", s)
+	}
+	for _, row := range g.Rows() {
+		if len(row) != len(GridColumns) {
+			t.Errorf("row %v has not the columns %v", row, GridColumns)
+		}
+	}
+}
+
 func TestGrid_Refuses(t *testing.T) {
 	ok := Level{T: 1, Alpha: 1, Sigma: 2}
 	for _, g := range []Grid{nil, {ok}, {ok, ok}, {ok, {Alpha: 1, Sigma: 3}}, {ok, {Alpha: -1, Sigma: 0}}, {{Sigma: math.NaN()}, ok}, {ok, {}}, {{Alpha: 0, Sigma: math.Inf(1)}, ok}} {
