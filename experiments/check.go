@@ -38,6 +38,13 @@ func tolerance(field string, got float64) error {
 	return nil
 }
 
+func nonempty(field string, list []string) error {
+	if len(list) == 0 {
+		return fmt.Errorf("field %s is missing or empty", field)
+	}
+	return nil
+}
+
 // distinct refuses an empty list and an element that stands in it twice.
 func distinct[E comparable](field string, list []E) error {
 	if len(list) == 0 {

@@ -127,3 +127,9 @@ func (c *Compare) plan(p *Plan, o Options) (job, error) {
 	}
 	return m.run, nil
 }
+
+func (c *Compare) uses() uses {
+	return uses{[]string{c.Schedule, c.Spacing, c.Model}, c.Solvers, map[string]string{
+		"reference": "Hairer", "sliced Wasserstein distance": "Bonneel", "bootstrap intervals": "Efron",
+	}}
+}

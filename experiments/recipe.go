@@ -37,6 +37,7 @@ type Experiment interface {
 	// plan resolves names, reads the inputs and fills in the plan's inputs,
 	// parts and notes. The job does the work and returns the data files.
 	plan(p *Plan, o Options) (job, error)
+	uses() uses
 }
 
 // job is the work of a planned experiment. It returns the names of the data

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -98,6 +99,20 @@ type RunInfo struct {
 	Notes    []string             `json:"notes"`
 	Summary  []runfile.SummaryRow `json:"summary,omitempty"`
 	Seconds  float64              `json:"seconds"`
+}
+
+// MarshalJSON implements json.Marshaler: the summary goes under the names of
+// its columns, and what does not exist is null.
+func (i *RunInfo) MarshalJSON() ([]byte, error) {
+	type plain RunInfo
+	rows := make([]map[string]any, len(i.Summary))
+	for k, s := range i.Summary {
+		rows[k] = jsonRow(s)
+	}
+	return json.Marshal(struct {
+		*plain
+		Summary []map[string]any `json:"summary,omitempty"`
+	}{(*plain)(i), rows})
 }
 
 // Text writes the summary for people.

@@ -2,7 +2,18 @@ package experiments
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
 	"math"
+
+	"snrlab/internal/runfile"
+	"snrlab/models"
+	"snrlab/rng"
+	"snrlab/schedules"
+	"snrlab/solvers"
+	"snrlab/viz"
 )
 
 // Sample is the recipe that draws samples with one solver.
@@ -54,4 +65,105 @@ func (s *Sample) seed() uint64 { return uint64(s.Key) }
 
 func (s *Sample) resolve() error { return resolveNames(&s.Schedule, &s.Spacing, &s.Solver) }
 
-func (s *Sample) plan(p *Plan, o Options) (job, error) { return nil, nil }
+// SamplesNPZ is the file that a Sample leaves: x, rows×…shape, and log_snr, the
+// levels that were visited.
+const (
+	SamplesNPZ = "samples.npz"
+	SheetPNG   = "samples.png"
+)
+
+// sampleBlock rows make one cell.
+const sampleBlock = 64
+
+func (s *Sample) plan(p *Plan, o Options) (job, error) {
+	m, err := OpenModel(s.Model, o)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := m.labelsOf(s.Class, s.Rows)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFamily(s.Schedule, s.Spacing)
+	if err != nil {
+		return nil, err
+	}
+	grid, err := f.grid(s.Steps)
+	if err != nil {
+		return nil, fmt.Errorf("field steps: %w", err)
+	}
+	solver, err := solvers.Parse(s.Solver)
+	if err != nil {
+		return nil, fmt.Errorf("field solver: %w", err)
+	}
+	if solver.Properties().Coupled {
+		return nil, fmt.Errorf("field solver: %s lets the rows of a batch influence each other, so that samples would depend on how they are cut into blocks: choose another", solver)
+	}
+	maps.Copy(p.Inputs, m.Inputs)
+	p.Parts = []PlanPart{{Name: solver.String(), Evals: int64(solver.NFE(grid)) * int64(s.Rows), Estimate: solver.Properties().Adaptive}}
+	return func(ctx context.Context, r *run) ([]string, error) {
+		x, err := s.draw(ctx, r, m, f, grid, solver, labels)
+		if err != nil {
+			return nil, err
+		}
+		return s.write(r, m, grid, x)
+	}, nil
+}
+
+// draw runs the solver, a block of rows a cell.
+func (s *Sample) draw(ctx context.Context, r *run, m *Model, f *family, grid schedules.Grid, solver solvers.Solver, labels []int) ([]float64, error) {
+	root := rng.New(uint64(s.Key))
+	var x []float64
+	for lo := 0; lo < s.Rows; lo += sampleBlock {
+		hi := min(lo+sampleBlock, s.Rows)
+		block, err := cell(ctx, r, fmt.Sprintf("samples-%07d", lo), int64(solver.NFE(grid))*int64(hi-lo), func(ctx context.Context) (*[]float64, error) {
+			r.progress.setStage("samples")
+			keys := solvers.RowKeys(root, lo, hi-lo)
+			p := solvers.Problem{Denoiser: r.counted(m), Grid: grid, Schedule: f.schedule, Labels: rowsOf(labels, lo, hi)}
+			if solver.Properties().Stochastic {
+				p.Noise = solvers.NewIndependent(keys)
+			}
+			start, err := startStates(m, grid[0], s.Start, p.Labels, keys)
+			if err != nil {
+				return nil, err
+			}
+			y, err := solvers.Sample(ctx, solver, p, start)
+			return &y, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		x = append(x, *block...)
+	}
+	return x, nil
+}
+
+// write makes the array and, for images, the sheet.
+func (s *Sample) write(r *run, m *Model, grid schedules.Grid, x []float64) ([]string, error) {
+	lambda := make([]float64, len(grid))
+	for i, l := range grid {
+		lambda[i] = float64(l.LogSNR())
+	}
+	err := runfile.WriteArrays(r.store.path(SamplesNPZ), map[string]runfile.Array{
+		"x":       {Shape: append([]int{s.Rows}, m.Shape()...), Data: x},
+		"log_snr": {Shape: []int{len(grid)}, Data: lambda},
+	})
+	if err != nil {
+		return nil, err
+	}
+	files := []string{SamplesNPZ}
+	if len(m.Shape()) < 2 {
+		return files, nil
+	}
+	shown := min(s.Rows, 256)
+	sheet, err := viz.Sheet(x[:shown*models.Dim(m)], m.Shape(), int(math.Ceil(math.Sqrt(float64(shown)))))
+	if err != nil {
+		return nil, err
+	}
+	err = runfile.WriteFile(r.store.path(SheetPNG), func(w io.Writer) error { return viz.WritePNG(w, sheet, 2) })
+	return append(files, SheetPNG), err
+}
+
+func (s *Sample) uses() uses {
+	return uses{names: []string{s.Schedule, s.Spacing, s.Model}, solvers: []string{s.Solver}}
+}

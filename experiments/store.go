@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/gofrs/flock"
+
 	"snrlab/internal/runfile"
 )
 
@@ -24,7 +26,7 @@ var ErrBusy = errors.New("the run folder is in use")
 // cells that are finished.
 type store struct {
 	dir  string
-	lock *folderLock
+	lock *flock.Flock
 }
 
 const (
@@ -38,15 +40,14 @@ func openStore(dir string) (*store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("experiments: cannot make the run folder: %w; choose another place with --out", err)
 	}
-	s := &store{dir: dir}
-	var err error
-	s.lock, err = lockFolder(s.path(lockFile))
-	if errors.Is(err, ErrBusy) {
-		holder, _ := os.ReadFile(s.path(lockFile))
-		return nil, fmt.Errorf("experiments: %s: %w by %s: wait for it or stop it", dir, ErrBusy, strings.TrimSpace(string(holder)))
-	}
+	s := &store{dir: dir, lock: flock.New(filepath.Join(dir, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644))}
+	ok, err := s.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("experiments: cannot lock the run folder: %w; choose another place with --out", err)
+	}
+	if !ok {
+		holder, _ := os.ReadFile(s.path(lockFile))
+		return nil, fmt.Errorf("experiments: %s: %w by %s: wait for it or stop it", dir, ErrBusy, strings.TrimSpace(string(holder)))
 	}
 	if err := s.prepare(); err != nil {
 		s.close()

@@ -1,8 +1,11 @@
 package experiments
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 )
@@ -39,6 +42,39 @@ func (t *table) flush(w io.Writer) error {
 	t.endRows()
 	_, err := io.WriteString(w, t.b.String())
 	return err
+}
+
+// Number is a float64 that JSON can hold: NaN, which stands for what does not
+// exist, is null, and infinities are the strings "+Inf" and "-Inf".
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	v := float64(n)
+	switch {
+	case math.IsNaN(v):
+		return []byte("null"), nil
+	case math.IsInf(v, 0):
+		return fmt.Appendf(nil, "%q", fmt.Sprintf("%+g", v)), nil
+	}
+	return json.Marshal(v)
+}
+
+func (n Number) String() string { return number(float64(n)) }
+
+// jsonRow is a row of a data file under the names of its columns.
+func jsonRow(row any) map[string]any {
+	v := reflect.ValueOf(row)
+	m := map[string]any{}
+	for i := range v.NumField() {
+		name, f := v.Type().Field(i).Tag.Get("csv"), v.Field(i)
+		if f.Kind() == reflect.Float64 {
+			m[name] = Number(f.Float())
+		} else {
+			m[name] = f.Interface()
+		}
+	}
+	return m
 }
 
 // number prints v in few digits; NaN, which stands for what does not exist, as
