@@ -307,15 +307,15 @@ func TestBeta_Limit_Outside(t *testing.T) {
 	}
 }
 
-// negated is somebody's own path.
-type negated struct{ VPPath }
+// ownPath is a path from outside the package.
+type ownPath struct{}
 
-func (negated) String() string { return "own" }
+func (ownPath) Coeffs(l snr.LogSNR) (alpha, sigma float64) { return l.VP() }
 
-func (negated) atNoise() {} // not ours
+func (ownPath) String() string { return "own" }
 
 func TestOnPath_AgreesWith_OwnPath(t *testing.T) {
-	own := OnPath{negated{}, EDM{0.002, 80}}
+	own := OnPath{ownPath{}, EDM{0.002, 80}}
 	ours := OnPath{VPPath{}, EDM{0.002, 80}}
 	for _, x := range []float64{0.002, 0.3, 80} {
 		// By λ or by σ/α: a logarithm and an exponential apart.
