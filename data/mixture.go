@@ -293,9 +293,14 @@ type npyArray struct {
 
 // unpack reads the arrays of an npz archive that starts and ends with raw.
 func unpack(raw []byte) (map[string]npyArray, error) {
-	end := len(raw) - 22 // the end record of an archive without a comment
+	// The end record, 22 bytes where there is no comment, says where the directory before it began.
+	end := len(raw) - 22
 	if end < 0 || string(raw[:4]) != "PK\x03\x04" || string(raw[end:end+4]) != "PK\x05\x06" {
 		return nil, errors.New("not one whole zip archive")
+	}
+	size, start := binary.LittleEndian.Uint32(raw[end+12:]), binary.LittleEndian.Uint32(raw[end+16:])
+	if uint64(size)+uint64(start) != uint64(end) {
+		return nil, errors.New("not one zip archive: there are bytes before it")
 	}
 	z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil {

