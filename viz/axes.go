@@ -144,7 +144,7 @@ func logAxis(label string, values []float64) axis {
 		}
 		a.ticks = append(a.ticks, t)
 	}
-	few := span < 1.2
+	few, fewer := span < 1.2, span < 0.8
 	if every == 1 {
 		for k := math.Floor(a.lo); k <= a.hi; k++ {
 			for m := 2.0; m < 10; m++ {
@@ -153,7 +153,7 @@ func logAxis(label string, values []float64) axis {
 					continue
 				}
 				t := tick{at: at}
-				if few && (m == 2 || m == 5) {
+				if few && (m == 2 || m == 5) || fewer && m == 3 {
 					t.label = number(m * math.Pow(10, k))
 				}
 				a.ticks = append(a.ticks, t)

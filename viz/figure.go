@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -32,16 +33,42 @@ type Figure struct {
 // dotsPerInch of PNG files: 8.5 cm are 1000 pixels wide.
 const dotsPerInch = 300
 
+// svgCanvas notes how wide each text was measured, so that a viewer without
+// the font sets it in the same room.
+type svgCanvas struct {
+	*vgsvg.Canvas
+	widths []vg.Length
+}
+
+// FillString draws a text and notes its width.
+func (c *svgCanvas) FillString(f font.Face, pt vg.Point, s string) {
+	c.widths = append(c.widths, f.Width(s))
+	c.Canvas.FillString(f, pt, s)
+}
+
+// bytes returns the drawing with the widths in it.
+func (c *svgCanvas) bytes() ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	parts := strings.Split(b.String(), "<text ")
+	for i, w := range c.widths[:min(len(c.widths), len(parts)-1)] {
+		parts[i+1] = fmt.Sprintf(`<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" `, w.Points()) + parts[i+1]
+	}
+	return []byte(strings.Join(parts, "")), nil
+}
+
 // SVG writes the figure with its title on white.
 func (f *Figure) SVG(w io.Writer) error {
 	head := f.head()
-	c := vgsvg.New(f.width, f.height+head)
+	c := &svgCanvas{Canvas: vgsvg.New(f.width, f.height+head)}
 	f.page(draw.New(c), head)
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
+	b, err := c.bytes()
+	if err != nil {
 		return err
 	}
-	_, err := w.Write(f.tidy(b.Bytes()))
+	_, err = w.Write(f.tidy(b))
 	return err
 }
 
@@ -85,13 +112,13 @@ func (f *Figure) page(c draw.Canvas, head vg.Length) {
 // inline returns the figure as an element of a page: no title, which the page
 // sets itself, no background, and ink in the colour of the page's text.
 func (f *Figure) inline() (template.HTML, error) {
-	c := vgsvg.New(f.width, f.height)
+	c := &svgCanvas{Canvas: vgsvg.New(f.width, f.height)}
 	f.draw(draw.New(c))
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
+	b, err := c.bytes()
+	if err != nil {
 		return "", err
 	}
-	s := string(f.tidy(b.Bytes()))
+	s := string(f.tidy(b))
 	s = s[strings.Index(s, "<svg"):]
 	end := strings.Index(s, ">")
 	open := fmt.Sprintf(`<svg viewBox="0 0 %.5g %.5g" style="max-width:%.4gpx" role="img" aria-label="%s" fill="currentColor" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"`,

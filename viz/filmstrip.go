@@ -10,7 +10,6 @@ import (
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
 	"snrlab/internal/runfile"
 )
@@ -182,7 +181,7 @@ func colourScale(c draw.Canvas, at vg.Point, text string) {
 
 // drawPixels draws an image with hard pixel edges.
 func drawPixels(c draw.Canvas, r vg.Rectangle, img image.Image) {
-	if _, svg := c.Canvas.(*vgsvg.Canvas); !svg {
+	if _, svg := c.Canvas.(*svgCanvas); !svg {
 		// The raster canvas interpolates; enough pixels hide that.
 		px := float64(r.Size().X) / 72 * dotsPerInch
 		img = enlarge(img, max(1, int(math.Round(px/float64(img.Bounds().Dx())))))
