@@ -133,3 +133,14 @@ func rootMean(variances []float64) float64 {
 	}
 	return math.Sqrt(sum / float64(len(variances)))
 }
+
+// Text writes the report for people.
+func (r *FitReport) Text(w io.Writer) error {
+	t := new(table)
+	t.line("%s on %d images of %s, classes kept", r.Method, r.Rows, r.Source)
+	t.line("%d components (%d a class) of rank %d, seed %d; %d iterations, converged: %t", r.Components, r.Clusters, r.Rank, r.Seed, r.Iterations, r.Converged)
+	t.row("residual", "standard deviation", "training", "held out (nats per dimension)")
+	t.row("fitted", number(r.Fitted), number(r.Train.Fitted), number(r.HeldOut.Fitted))
+	t.row("stored", number(r.Stored), number(r.Train.Stored), number(r.HeldOut.Stored))
+	return t.flush(w)
+}

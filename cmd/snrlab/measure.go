@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"snrlab/experiments"
+	"snrlab/internal/spec"
+	"snrlab/models/mppca"
+)
+
+func convergeCommand() *cli.Command {
+	def := experiments.DefaultConverge()
+	return &cli.Command{
+		Name:  "converge",
+		Usage: "measure the order of convergence of every solver on an exact problem",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "model", Value: def.Model, Usage: "the exact problem (see snrlab list models)"},
+			&cli.IntFlag{Name: "class", Value: def.Class, Usage: "condition a labelled model on a class; -1 for none"},
+			&cli.StringFlag{Name: "schedule", Value: def.Schedule, Usage: "noise schedule"},
+			&cli.StringFlag{Name: "spacing", Value: def.Spacing, Usage: "how levels are chosen on it"},
+			&cli.StringFlag{Name: "solvers", Usage: "comma-separated solvers (default: all)"},
+			&cli.StringFlag{Name: "steps", Value: join(def.Steps), Usage: "comma-separated numbers of steps, rising"},
+			&cli.IntFlag{Name: "rows", Value: def.Rows, Usage: "samples"},
+			&cli.Int64Flag{Name: "key", Value: def.Key, Usage: "seed of the starts"},
+			&cli.StringFlag{Name: "start", Value: def.Start, Usage: "prior or exact"},
+			&cli.Float64Flag{Name: "rtol", Value: def.RTol, Usage: "tolerance of the reference"},
+			&cli.IntFlag{Name: "fine-steps", Value: def.FineSteps, Usage: "steps of stochastic solvers' fine runs; 0 skips these solvers"},
+			mnistFlag(), jsonFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 0, 0, "no argument"); err != nil {
+				return err
+			}
+			conv := def
+			conv.Model, conv.Class = c.String("model"), c.Int("class")
+			conv.Schedule, conv.Spacing = c.String("schedule"), c.String("spacing")
+			conv.Rows, conv.Key, conv.Start = c.Int("rows"), c.Int64("key"), c.String("start")
+			conv.RTol, conv.FineSteps = c.Float64("rtol"), c.Int("fine-steps")
+			var err error
+			if conv.Steps, err = whole("steps", c.String("steps")); err != nil {
+				return err
+			}
+			if c.IsSet("solvers") {
+				if conv.Solvers, err = spec.SplitList(c.String("solvers")); err != nil {
+					return usagef("--solvers: %v", err)
+				}
+			}
+			table, err := conv.Run(c.Context, experiments.Options{MNIST: c.String("mnist")})
+			if err != nil {
+				return err
+			}
+			return show(c, table)
+		},
+	}
+}
+
+// whole reads a comma-separated list of whole numbers.
+func whole(flag, s string) ([]int, error) {
+	var list []int
+	for _, f := range strings.Split(s, ",") {
+		v, err := strconv.Atoi(strings.TrimSpace(f))
+		if err != nil {
+			return nil, usagef("--%s: %q is not a whole number", flag, f)
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+func join(list []int) string {
+	parts := make([]string, len(list))
+	for i, v := range list {
+		parts[i] = strconv.Itoa(v)
+	}
+	return strings.Join(parts, ",")
+}
+
+func fitCommand() *cli.Command {
+	def := experiments.DefaultFit()
+	return &cli.Command{
+		Name:  "fit",
+		Usage: "fit an exact model to data",
+		Subcommands: []*cli.Command{{
+			Name:  "digits",
+			Usage: "fit the mixture of low-rank Gaussians to the 60,000 training images of MNIST (minutes)",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "file", Value: "digits.npz", Usage: "where the mixture is written"},
+				&cli.IntFlag{Name: "clusters", Value: def.Clusters, Usage: "components of each class"},
+				&cli.IntFlag{Name: "rank", Value: def.Rank, Usage: "directions of each component"},
+				&cli.Float64Flag{Name: "residual", Value: def.Residual, Usage: "standard deviation of the stored residual; 0 keeps the fitted one"},
+				&cli.IntFlag{Name: "iterations", Value: def.Iterations, Usage: "most EM iterations"},
+				&cli.Float64Flag{Name: "tolerance", Value: def.Tolerance, Usage: "stop when an iteration gains less, in nats per dimension"},
+				&cli.IntFlag{Name: "starts", Value: def.Starts, Usage: "k-means++ starts of each class"},
+				&cli.Uint64Flag{Name: "seed", Value: def.Seed, Usage: "seed of all randomness"},
+				mnistFlag(), jsonFlag(), quietFlag(),
+			},
+			Action: func(c *cli.Context) error {
+				if err := arguments(c, 0, 0, "no argument"); err != nil {
+					return err
+				}
+				fit := experiments.Fit{
+					Clusters: c.Int("clusters"), Rank: c.Int("rank"), Residual: c.Float64("residual"),
+					Iterations: c.Int("iterations"), Tolerance: c.Float64("tolerance"), Starts: c.Int("starts"),
+					Seed: c.Uint64("seed"), MNIST: c.String("mnist"),
+				}
+				bars := newProgress(c.App.ErrWriter, c.Bool("quiet"), "iterations")
+				report, err := fit.Run(c.Context, c.String("file"), func(p mppca.Progress) {
+					bars.Report(fmt.Sprintf("%.4f nats/dim", p.LogLik), int64(p.Iteration), int64(p.Total))
+				})
+				bars.finish()
+				if err != nil {
+					return err
+				}
+				return show(c, report)
+			},
+		}},
+		Action: func(c *cli.Context) error {
+			if name := c.Args().First(); name != "" {
+				return usagef("fit %s: there is no such fit; expected digits", name)
+			}
+			return usagef("fit: expected what to fit: digits")
+		},
+	}
+}

@@ -1,0 +1,17 @@
+// Package snrlab is a toolkit for research on diffusion samplers that knows
+// the right answer.
+//
+// Everything is a function of the log signal-to-noise ratio λ = log(α²/σ²). The
+// packages, from the bottom up:
+//
+//   - snr: λ as a type
+//   - schedules: paths λ → (α, σ), schedules t → λ, grids, spacings
+//   - models: the denoiser, its adapters, and exact models
+//   - data: MNIST, numpy and PNG inputs, the embedded mixture of digits
+//   - solvers: DDIM, Heun, DPM-Solver++, Adams–Bashforth, …, noise sources and
+//     the reference integrator
+//   - metrics: errors and distances with their sampling floors
+//   - upsample, distill: a denoiser at another resolution, and in fewer evaluations
+//   - experiments, viz: recipes, runs, figures, reports
+//   - cmd/snrlab: all of it from the command line
+package snrlab
