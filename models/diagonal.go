@@ -2,7 +2,6 @@ package models
 
 import (
 	"math"
-	"sync"
 
 	"snrlab/internal/par"
 	"snrlab/internal/simd"
@@ -28,14 +27,14 @@ type diagonal struct {
 	*parts
 	logw   []float64
 	widest []float64 // K: |m|
-	blocks sync.Pool // *diagonalBlock
-	ranges sync.Pool // *diagonalRange
+	blocks freeList[*diagonalBlock]
+	ranges freeList[*diagonalRange]
 }
 
 func newDiagonal(p *parts, logw []float64) *diagonal {
 	f := &diagonal{parts: p, logw: logw}
-	f.blocks.New = func() any { return newDiagonalBlock(f) }
-	f.ranges.New = func() any {
+	f.blocks.make = func() *diagonalBlock { return newDiagonalBlock(f) }
+	f.ranges.make = func() *diagonalRange {
 		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim)}
 	}
 	f.widest = make([]float64, p.k)
@@ -97,7 +96,7 @@ func newDiagonalBlock(f *diagonal) *diagonalBlock {
 }
 
 func (f *diagonal) answer(a ask) {
-	b := f.blocks.Get().(*diagonalBlock)
+	b := f.blocks.get()
 	b.a = a
 	for lo := 0; lo < a.q.Rows; {
 		at := a.q.Level(lo)
@@ -116,7 +115,7 @@ func (f *diagonal) answer(a ask) {
 		lo += n
 	}
 	b.a = ask{}
-	f.blocks.Put(b)
+	f.blocks.put(b)
 }
 
 func (b *diagonalBlock) setLevel(at schedules.Level) {
@@ -244,11 +243,11 @@ func (b *diagonalBlock) squareRows(lo, hi int) {
 }
 
 func (b *diagonalBlock) solveRows(lo, hi int) {
-	r := b.f.ranges.Get().(*diagonalRange)
+	r := b.f.ranges.get()
 	for i := lo; i < hi; i++ {
 		b.solveRow(r, i)
 	}
-	b.f.ranges.Put(r)
+	b.f.ranges.put(r)
 }
 
 // solveRow turns row i of p, r and e into coefficients.

@@ -546,9 +546,7 @@ func TestMixture_Alloc(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// A collection may empty the pools in the middle, hence below one
-			// rather than nothing.
-			if got := testing.AllocsPerRun(200, run); got >= 1 {
+			if got := testing.AllocsPerRun(100, run); got != 0 {
 				t.Errorf("%s: %s allocates %g times a call", name, what, got)
 			}
 		}

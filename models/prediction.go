@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"snrlab/internal/spec"
 	"snrlab/schedules"
@@ -210,7 +209,9 @@ func (p EDM) Input(at schedules.Level) (scale float64, label schedules.Level) {
 
 // FromRaw makes a denoiser of a model that predicts p.
 func FromRaw(p Prediction, r Raw) Denoiser {
-	return &decoded{raw: r, conversion: conversion{coefficients: p.Decode, input: p.Input}}
+	d := &decoded{raw: r}
+	d.conversion.init(p.Decode, p.Input)
+	return d
 }
 
 // ToRaw makes a model that predicts p of a denoiser: ToRaw(Score{}, d) is its
@@ -221,7 +222,9 @@ func ToRaw(p Prediction, d Denoiser) Raw {
 		scale, _ := p.Input(at)
 		return 1 / scale, at
 	}
-	return &encoded{inner: d, conversion: conversion{coefficients: p.Encode, input: undo}}
+	e := &encoded{inner: d}
+	e.conversion.init(p.Encode, undo)
+	return e
 }
 
 type decoded struct {
@@ -237,7 +240,7 @@ func (d *decoded) Denoise(ctx context.Context, dst []float64, q Query) error {
 	if err != nil {
 		return err
 	}
-	defer d.pool.Put(s)
+	defer d.idle.put(s)
 	if err := d.raw.Predict(ctx, dst, inner); err != nil {
 		return err
 	}
@@ -258,7 +261,7 @@ func (e *encoded) Predict(ctx context.Context, dst []float64, q Query) error {
 	if err != nil {
 		return err
 	}
-	defer e.pool.Put(s)
+	defer e.idle.put(s)
 	if err := e.inner.Denoise(ctx, dst, inner); err != nil {
 		return err
 	}
@@ -268,9 +271,19 @@ func (e *encoded) Predict(ctx context.Context, dst []float64, q Query) error {
 
 // conversion is what both directions share.
 type conversion struct {
+	coefficients coefficients
+	input        input
+	idle         freeList[*scaled]
+}
+
+type (
 	coefficients func(schedules.Level) (skip, out float64, err error)
 	input        func(schedules.Level) (scale float64, label schedules.Level)
-	pool         sync.Pool // *scaled
+)
+
+func (c *conversion) init(f coefficients, in input) {
+	c.coefficients, c.input = f, in
+	c.idle.make = func() *scaled { return new(scaled) }
 }
 
 // begin checks a query and returns it as the inner model wants it.
@@ -278,12 +291,9 @@ func (c *conversion) begin(dst []float64, q Query, shape []int) (*scaled, Query,
 	if err := q.Check(dst, size(shape)); err != nil {
 		return nil, q, err
 	}
-	s, ok := c.pool.Get().(*scaled)
-	if !ok {
-		s = new(scaled)
-	}
+	s := c.idle.get()
 	if err := s.set(q, c.coefficients); err != nil {
-		c.pool.Put(s)
+		c.idle.put(s)
 		return nil, q, err
 	}
 	return s, s.rescale(q, c.input), nil
@@ -296,7 +306,7 @@ type scaled struct {
 	skip, out []float64 // one for all rows, or one a row, as q.At
 }
 
-func (s *scaled) set(q Query, f func(schedules.Level) (float64, float64, error)) (err error) {
+func (s *scaled) set(q Query, f coefficients) (err error) {
 	s.skip, s.out = resize(s.skip, len(q.At)), resize(s.out, len(q.At))
 	for i, at := range q.At {
 		if err := at.Validate(); err != nil {
@@ -311,13 +321,13 @@ func (s *scaled) set(q Query, f func(schedules.Level) (float64, float64, error))
 
 // rescale returns q with its states multiplied and its levels labelled anew;
 // states that keep their scale are not copied.
-func (s *scaled) rescale(q Query, input func(schedules.Level) (float64, schedules.Level)) Query {
+func (s *scaled) rescale(q Query, in input) Query {
 	s.at = resize(s.at, len(q.At))
 	dim := len(q.X) / q.Rows
 	copied := false
 	for i, at := range q.At {
 		var scale float64
-		scale, s.at[i] = input(at)
+		scale, s.at[i] = in(at)
 		if scale == 1 {
 			continue
 		}

@@ -2,7 +2,6 @@ package models
 
 import (
 	"math"
-	"sync"
 
 	"snrlab/internal/par"
 	"snrlab/internal/simd"
@@ -41,8 +40,8 @@ type stack struct {
 	longest float64      // the largest l
 	in      *simd.Packed // Bᵀ, for X·Bᵀ
 	back    *simd.Packed // B, for coefficients·B
-	blocks  sync.Pool    // *stackBlock
-	ranges  sync.Pool    // *stackRange
+	blocks  freeList[*stackBlock]
+	ranges  freeList[*stackRange]
 }
 
 func newStack(p *parts, logw []float64) *stack {
@@ -61,8 +60,8 @@ func newStack(p *parts, logw []float64) *stack {
 	n := p.k * (p.q + 1)
 	s.in = simd.PackB(true, p.dim, n, p.rows, p.dim)
 	s.back = simd.PackB(false, n, p.dim, p.rows, p.dim)
-	s.blocks.New = func() any { return newStackBlock(s) }
-	s.ranges.New = func() any { return newStackRange(s) }
+	s.blocks.make = func() *stackBlock { return newStackBlock(s) }
+	s.ranges.make = func() *stackRange { return newStackRange(s) }
 	return s
 }
 
@@ -177,13 +176,13 @@ func newStackRange(s *stack) *stackRange {
 }
 
 func (s *stack) answer(a ask) {
-	b := s.blocks.Get().(*stackBlock)
+	b := s.blocks.get()
 	b.a = a
 	for lo := 0; lo < a.q.Rows; lo += blockRows {
 		b.run(lo, min(blockRows, a.q.Rows-lo))
 	}
 	b.a = ask{}
-	s.blocks.Put(b)
+	s.blocks.put(b)
 }
 
 func (b *stackBlock) run(lo, n int) {
@@ -253,11 +252,11 @@ func (b *stackBlock) centreRows(lo, hi int) {
 
 func (b *stackBlock) solveRows(lo, hi int) {
 	s := b.s
-	r := s.ranges.Get().(*stackRange)
+	r := s.ranges.get()
 	for i := lo; i < hi; i++ {
 		b.solveRow(r, i)
 	}
-	s.ranges.Put(r)
+	s.ranges.put(r)
 }
 
 // solveRow turns row i of p into coefficients of the rows of B and adds what
@@ -309,11 +308,24 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 		}
 		return
 	}
-	for _, k := range r.active {
+	s.add(dst, p, r.active)
+}
+
+// add adds the rows of active components times their coefficients to dst, a few
+// at a time.
+func (s *stack) add(dst, p []float64, active []int) {
+	coef, rows := [6]float64{1}, [6][]float64{dst}
+	n := 1
+	for _, k := range active {
 		for j := range s.q + 1 {
-			axpy(dst, p[k*(s.q+1)+j], s.row(k, j))
+			coef[n], rows[n] = p[k*(s.q+1)+j], s.row(k, j)
+			if n++; n == len(rows) {
+				simd.Lin(dst, coef[:], rows[:]...)
+				n = 1
+			}
 		}
 	}
+	simd.Lin(dst, coef[:n], rows[:n]...)
 }
 
 // denseShare: a row whose components that matter are fewer than one in so many
