@@ -105,8 +105,11 @@ func (r Reference) Solve(ctx context.Context, p Problem, x []float64) (*Trajecto
 	err = d.run(ctx, len(tr.Cost), func(i int) dopRow {
 		return dopRow{id: i, t: out[0], end: out[len(out)-1], y: o.rotate(x[i*dim:(i+1)*dim], p.Grid[0])}
 	})
+	if err != nil {
+		return nil, explain(err)
+	}
 	tr.Cost = d.cost
-	return tr, explain(err)
+	return tr, nil
 }
 
 // Dense is a run of [Reference] that can be asked for the state at any level

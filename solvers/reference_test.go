@@ -404,6 +404,33 @@ func TestReference_LabelsProperty(t *testing.T) {
 	}
 }
 
+// The right-hand side allocates nothing either, with a denoiser that does not.
+func TestReference_Alloc(t *testing.T) {
+	const rows = 8
+	d, _, err := Reference{}.start(models.GM2D(), nil, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float64, 2*rows)
+	rng.New(1).Normal(x)
+	ctx := context.Background()
+	d.saved = func(int, int, []float64) {}
+	for i := range rows {
+		d.load(dopRow{id: i, t: 0.01, end: math.Inf(1), y: x[2*i : 2*i+2]})
+	}
+	d.settled = math.Inf(1) // goes on for ever
+	if err := d.begin(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		if d.attempt(ctx) != nil || d.settle(ctx) != nil {
+			t.Fatal("failed")
+		}
+	}); n != 0 {
+		t.Errorf("%g allocations a step", n)
+	}
+}
+
 // sick fails in one way at low noise.
 type sick struct{ how error }
 
