@@ -82,7 +82,7 @@ tile:
 	JL         rest
 
 four:
-	PREFETCHT0   2048(R8)
+	PREFETCHT0   4096(R8)
 	VMOVUPD      (R8), Y12
 	VMOVUPD      32(R8), Y13
 	VMOVUPD      64(R8), Y14
@@ -102,7 +102,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   2144(R8)
+	PREFETCHT0   4192(R8)
 	VMOVUPD      96(R8), Y12
 	VMOVUPD      128(R8), Y13
 	VMOVUPD      160(R8), Y14
@@ -122,7 +122,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   2240(R8)
+	PREFETCHT0   4288(R8)
 	VMOVUPD      192(R8), Y12
 	VMOVUPD      224(R8), Y13
 	VMOVUPD      256(R8), Y14
@@ -142,7 +142,7 @@ four:
 	VFMADD231PD  Y15, Y12, Y9
 	VFMADD231PD  Y15, Y13, Y10
 	VFMADD231PD  Y15, Y14, Y11
-	PREFETCHT0   2336(R8)
+	PREFETCHT0   4384(R8)
 	VMOVUPD      288(R8), Y12
 	VMOVUPD      320(R8), Y13
 	VMOVUPD      352(R8), Y14
@@ -444,10 +444,96 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-40
 	MOVQ         n+16(FP), DX
 	VBROADCASTSD shift+24(FP), Y0
 	VXORPD       Y1, Y1, Y1
-	SUBQ         $0x04, DX
-	JL           tail
+	SUBQ         $0x08, DX
+	JL           fewer
 
 loop:
+	VMOVUPD      (CX), Y2
+	VSUBPD       Y0, Y2, Y2
+	VMOVUPD      expConstants<>+128(SB), Y6
+	VMINPD       Y2, Y6, Y2
+	VMOVUPD      expConstants<>+96(SB), Y6
+	VMAXPD       Y2, Y6, Y2
+	VMOVUPD      32(CX), Y3
+	VSUBPD       Y0, Y3, Y3
+	VMOVUPD      expConstants<>+128(SB), Y7
+	VMINPD       Y3, Y7, Y3
+	VMOVUPD      expConstants<>+96(SB), Y7
+	VMAXPD       Y3, Y7, Y3
+	VMULPD       expConstants<>+0(SB), Y2, Y4
+	VMULPD       expConstants<>+0(SB), Y3, Y5
+	VROUNDPD     $0x08, Y4, Y4
+	VROUNDPD     $0x08, Y5, Y5
+	VMOVAPD      Y2, Y6
+	VMOVAPD      Y3, Y7
+	VFNMADD231PD expConstants<>+32(SB), Y4, Y6
+	VFNMADD231PD expConstants<>+32(SB), Y5, Y7
+	VFNMADD231PD expConstants<>+64(SB), Y4, Y6
+	VFNMADD231PD expConstants<>+64(SB), Y5, Y7
+	VMOVUPD      expConstants<>+608(SB), Y8
+	VMOVUPD      expConstants<>+608(SB), Y9
+	VFMADD213PD  expConstants<>+576(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+576(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+544(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+544(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+512(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+512(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+480(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+480(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+448(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+448(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+416(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+416(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+384(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+384(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+352(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+352(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+320(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+320(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+288(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+288(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+256(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+256(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+224(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+224(SB), Y7, Y9
+	VFMADD213PD  expConstants<>+192(SB), Y6, Y8
+	VFMADD213PD  expConstants<>+192(SB), Y7, Y9
+	VCVTPD2DQY   Y4, X2
+	VPSRAD       $0x01, X2, X6
+	VPSUBD       X6, X2, X2
+	VPMOVSXDQ    X2, Y2
+	VPADDQ       expConstants<>+160(SB), Y2, Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y2, Y8, Y8
+	VPMOVSXDQ    X6, Y6
+	VPADDQ       expConstants<>+160(SB), Y6, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VMULPD       Y6, Y8, Y8
+	VCVTPD2DQY   Y5, X3
+	VPSRAD       $0x01, X3, X7
+	VPSUBD       X7, X3, X3
+	VPMOVSXDQ    X3, Y3
+	VPADDQ       expConstants<>+160(SB), Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y9, Y9
+	VPMOVSXDQ    X7, Y7
+	VPADDQ       expConstants<>+160(SB), Y7, Y7
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y7, Y9, Y9
+	VMOVUPD      Y8, (AX)
+	VADDPD       Y8, Y1, Y1
+	VMOVUPD      Y9, 32(AX)
+	VADDPD       Y9, Y1, Y1
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, DX
+	JGE          loop
+
+fewer:
+	ADDQ $0x04, DX
+	JL   tail
+
+vector:
 	VMOVUPD      (CX), Y2
 	VSUBPD       Y0, Y2, Y2
 	VMOVUPD      expConstants<>+128(SB), Y4
@@ -474,22 +560,22 @@ loop:
 	VFMADD213PD  expConstants<>+224(SB), Y4, Y5
 	VFMADD213PD  expConstants<>+192(SB), Y4, Y5
 	VCVTPD2DQY   Y3, X2
-	VPSRAD       $0x01, X2, X3
-	VPSUBD       X3, X2, X2
+	VPSRAD       $0x01, X2, X4
+	VPSUBD       X4, X2, X2
 	VPMOVSXDQ    X2, Y2
 	VPADDQ       expConstants<>+160(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y2, Y5, Y5
-	VPMOVSXDQ    X3, Y2
-	VPADDQ       expConstants<>+160(SB), Y2, Y2
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y2, Y5, Y5
+	VPMOVSXDQ    X4, Y4
+	VPADDQ       expConstants<>+160(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y5, Y5
 	VMOVUPD      Y5, (AX)
 	VADDPD       Y5, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	SUBQ         $0x04, DX
-	JGE          loop
+	JGE          vector
 
 tail:
 	ADDQ         $0x04, DX
@@ -524,16 +610,16 @@ tail:
 	VFMADD213PD  expConstants<>+224(SB), Y4, Y5
 	VFMADD213PD  expConstants<>+192(SB), Y4, Y5
 	VCVTPD2DQY   Y0, X3
-	VPSRAD       $0x01, X3, X0
-	VPSUBD       X0, X3, X3
+	VPSRAD       $0x01, X3, X4
+	VPSUBD       X4, X3, X3
 	VPMOVSXDQ    X3, Y3
 	VPADDQ       expConstants<>+160(SB), Y3, Y3
 	VPSLLQ       $0x34, Y3, Y3
 	VMULPD       Y3, Y5, Y5
-	VPMOVSXDQ    X0, Y3
-	VPADDQ       expConstants<>+160(SB), Y3, Y3
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y5, Y5
+	VPMOVSXDQ    X4, Y4
+	VPADDQ       expConstants<>+160(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMULPD       Y4, Y5, Y5
 	VMASKMOVPD   Y5, Y2, (AX)
 	VANDPD       Y2, Y5, Y5
 	VADDPD       Y5, Y1, Y1

@@ -32,11 +32,14 @@ func Lin(dst, coef []float64, src ...[]float64) bool {
 	w := linWorks.get()
 	defer linWorks.put(w)
 	w.dst, w.terms = dst, len(coef)
+	w.stream = len(dst)*(w.terms+1) >= linStream
 	for i, s := range src {
 		checkLen(s, len(dst))
 		w.coef[i], w.src[i] = coef[i], s[:len(dst)]
+		if len(dst) > 0 && &s[0] == &dst[0] {
+			w.stream = false // what is read is in the caches already
+		}
 	}
-	w.stream = len(dst)*(w.terms+1) >= linStream
 	w.bad.Store(false)
 	par.Rows(len(dst), linGrain, w.part)
 	w.dst, w.src = nil, [maxTerms][]float64{}

@@ -16,7 +16,8 @@ func linSources(terms, n int) (coef []float64, src [][]float64) {
 	return coef, src
 }
 
-// linLengths are about a vector, a line, a grain and the length that is streamed.
+// linLengths are about a vector, a line, a grain and the length that is streamed
+// with three terms.
 var linLengths = []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 31, 100, linGrain - 1, 2*linGrain + 3, linStream/4 + 5}
 
 func TestLin_AgreesWith_definition(t *testing.T) {

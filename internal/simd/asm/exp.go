@@ -44,54 +44,77 @@ func exp() {
 	shift := broadcast("shift")
 	sum := zero()
 
-	evaluate := func(x Op) VecVirtual {
-		t, k, r, e := YMM(), YMM(), YMM(), YMM()
-		VMOVUPD(x, t)
-		VSUBPD(shift, t, t)
-		VMOVUPD(most, r)
-		VMINPD(t, r, t)
-		VMOVUPD(least, r)
-		VMAXPD(t, r, t)
-		VMULPD(log2e, t, k)
-		VROUNDPD(U8(8), k, k)
-		VMOVAPD(t, r)
-		VFNMADD231PD(ln2High, k, r)
-		VFNMADD231PD(ln2Rest, k, r)
-		VMOVUPD(taylor[degree], e)
-		for i := degree - 1; i >= 0; i-- {
-			VFMADD213PD(taylor[i], r, e)
+	// evaluate returns e^(x − shift) for several vectors, step by step side by
+	// side, since each step waits for the one before.
+	evaluate := func(x ...Op) []VecVirtual {
+		t, k, r, e := vectors(len(x)), vectors(len(x)), vectors(len(x)), vectors(len(x))
+		each := func(step func(i int)) {
+			for i := range x {
+				step(i)
+			}
 		}
-		whole, half := XMM(), XMM()
-		VCVTPD2DQY(k, whole)
-		VPSRAD(U8(1), whole, half)
-		VPSUBD(half, whole, whole)
-		for _, part := range []VecVirtual{whole, half} {
-			VPMOVSXDQ(part, t)
-			VPADDQ(bias, t, t)
-			VPSLLQ(U8(52), t, t)
-			VMULPD(t, e, e)
+		each(func(i int) {
+			VMOVUPD(x[i], t[i])
+			VSUBPD(shift, t[i], t[i])
+			VMOVUPD(most, r[i])
+			VMINPD(t[i], r[i], t[i])
+			VMOVUPD(least, r[i])
+			VMAXPD(t[i], r[i], t[i])
+		})
+		each(func(i int) { VMULPD(log2e, t[i], k[i]) })
+		each(func(i int) { VROUNDPD(U8(8), k[i], k[i]) })
+		each(func(i int) { VMOVAPD(t[i], r[i]) })
+		each(func(i int) { VFNMADD231PD(ln2High, k[i], r[i]) })
+		each(func(i int) { VFNMADD231PD(ln2Rest, k[i], r[i]) })
+		each(func(i int) { VMOVUPD(taylor[degree], e[i]) })
+		for d := degree - 1; d >= 0; d-- {
+			each(func(i int) { VFMADD213PD(taylor[d], r[i], e[i]) })
 		}
+		each(func(i int) {
+			whole, half := t[i].AsX(), r[i].AsX()
+			VCVTPD2DQY(k[i], whole)
+			VPSRAD(U8(1), whole, half)
+			VPSUBD(half, whole, whole)
+			for _, part := range []VecVirtual{t[i], r[i]} {
+				VPMOVSXDQ(part.AsX(), part)
+				VPADDQ(bias, part, part)
+				VPSLLQ(U8(52), part, part)
+				VMULPD(part, e[i], e[i])
+			}
+		})
 		return e
 	}
+	loop := func(label string, count int) {
+		Label(label)
+		x := make([]Op, count)
+		for i := range x {
+			x[i] = src.Offset(i * lanes * size)
+		}
+		for i, e := range evaluate(x...) {
+			VMOVUPD(e, dst.Offset(i*lanes*size))
+			VADDPD(e, sum, sum)
+		}
+		ADDQ(U8(count*lanes*size), src.Base)
+		ADDQ(U8(count*lanes*size), dst.Base)
+		SUBQ(U8(count*lanes), n)
+		JGE(LabelRef(label))
+	}
 
-	SUBQ(U8(lanes), n)
+	const unroll = 2
+	SUBQ(U8(unroll*lanes), n)
+	JL(LabelRef("fewer"))
+	loop("loop", unroll)
+	Label("fewer")
+	ADDQ(U8(unroll*lanes-lanes), n)
 	JL(LabelRef("tail"))
-	Label("loop")
-	e := evaluate(src)
-	VMOVUPD(e, dst)
-	VADDPD(e, sum, sum)
-	ADDQ(U8(lanes*size), src.Base)
-	ADDQ(U8(lanes*size), dst.Base)
-	SUBQ(U8(lanes), n)
-	JGE(LabelRef("loop"))
-
+	loop("vector", 1)
 	Label("tail")
 	ADDQ(U8(lanes), n)
 	JZ(LabelRef("done"))
 	mask := tailMask(n)
 	x := YMM()
 	VMASKMOVPD(src, mask, x)
-	e = evaluate(x)
+	e := evaluate(x)[0]
 	VMASKMOVPD(e, mask, dst)
 	VANDPD(mask, e, e)
 	VADDPD(e, sum, sum)

@@ -65,7 +65,7 @@ func gemmTiles() {
 	JL(LabelRef("rest"))
 	Label("four")
 	for u := range unroll {
-		PREFETCHT0(b.Offset(2048 + u*nr*8))
+		PREFETCHT0(b.Offset(4096 + u*nr*8))
 		step(u)
 	}
 	ADDQ(U32(unroll*mr*8), a.Base)

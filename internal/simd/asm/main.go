@@ -52,6 +52,15 @@ func zero() VecVirtual {
 	return v
 }
 
+// vectors returns n vector registers.
+func vectors(n int) []VecVirtual {
+	v := make([]VecVirtual, n)
+	for i := range v {
+		v[i] = YMM()
+	}
+	return v
+}
+
 // lanes is the size of a vector, in values; size is that of a value, in bytes.
 const (
 	lanes = 4
