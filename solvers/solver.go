@@ -5,6 +5,39 @@
 //
 //	st, err := solver.Start(problem, x)
 //	for step, err := range solvers.Steps(ctx, st) { ... }
+//
+// [Parse] reads a solver from its name, "heun" or "ddim(eta=0.5)"; [Registry]
+// lists them. In the formulas x = α x₀ + σ ε with λ = log(α²/σ²), a step goes
+// from level a to the cleaner b, hats divide by α (x̂ = x/α, ŝ = σ/α), D is the
+// denoiser's answer, E[x₀ | x], and e = (x − αD)/σ its estimate of ε.
+//
+// Two steps are the same for every method. Out of α = 0, where ŝ has no finite
+// value, it is the named start
+//
+//	x_b = (σ_b/σ_a) x_a + (α_b − α_a σ_b/σ_a) D
+//
+// which keeps nothing for a history, D being a constant there; and into σ = 0
+// it is the rule called [Last], whose default Denoise is the same formula, that
+// is x = α D. All other steps are written in x̂, ŝ and λ, so that the same λ
+// give the same x̂ on every path.
+//
+// Multistep methods may open with lower orders or with Runge–Kutta steps: see
+// [Opening]. Stochastic ones ask a [Noise] source for unit normal numbers,
+// scaled by themselves: [Independent], [Brownian] or [Replay]. [Reference]
+// integrates the probability-flow ODE to a tolerance.
+//
+// References:
+//
+//	[AMED]          Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
+//	[DDIM]          J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
+//	[DEIS]          Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
+//	[DPM-Solver]    C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
+//	[DPM-Solver++]  C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
+//	[EDM]           T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+//	[Hairer]        E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, 2nd edition, Springer 1993.
+//	[PNDM]          L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
+//	[SDE]           Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
+//	[k-diffusion]   K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 package solvers
 
 import (
@@ -28,7 +61,7 @@ type Properties struct {
 	Order      float64 // of global convergence in the grid's step, deterministic sense
 	Evals      int     // denoiser evaluations of an inner step
 	LastEvals  int     // evaluations of a step to σ = 0
-	FirstEvals int     // evaluations the first step costs beyond Evals (a Runge–Kutta start)
+	FirstEvals int     // evaluations that the opening steps cost beyond Evals (a Runge–Kutta start), in all
 	History    int     // earlier evaluations kept
 	Stochastic bool
 	PathFree   bool     // the same λ grid gives the same x/α on every path
@@ -90,6 +123,7 @@ type State struct {
 }
 
 // Noise is a source of standard normal numbers for stochastic steps.
+// [Independent], [Brownian] and [Replay] are the sources of this package.
 type Noise interface {
 	// Normal fills req.Z (and req.Integral if not nil), rows×dim.
 	Normal(req NoiseRequest) error

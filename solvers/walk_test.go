@@ -1,0 +1,259 @@
+package solvers
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"snrlab/models"
+	"snrlab/rng"
+	"snrlab/schedules"
+	"snrlab/snr"
+)
+
+// c² + g² = σ² on every pair of levels, and at η = 1 the noise is that of the
+// Markov posterior q(x_s | x_t, x₀), from Bayes' rule for two Gaussians:
+// 1/g² = 1/σ_s² + a²/v with x_t = a x_s + √v z.
+func TestDDIM_Property(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		level := func(l, scale float64) schedules.Level {
+			a, s := snr.LogSNR(l).VP()
+			return schedules.Level{Alpha: scale * a, Sigma: scale * s}
+		}
+		l := rapid.Float64Range(-15, 15).Draw(t, "lambda")
+		step := rapid.Float64Range(0.01, 10).Draw(t, "step")
+		a := level(l, rapid.Float64Range(0.1, 10).Draw(t, "scale from"))
+		b := level(l+step, rapid.Float64Range(0.1, 10).Draw(t, "scale to"))
+		eta := rapid.Float64Range(0, 1).Draw(t, "eta")
+		c, g := etaSplit(eta, a, b)
+		if d := math.Abs(c*c+g*g-b.Sigma*b.Sigma) / (b.Sigma * b.Sigma); d > 1e-12 {
+			t.Errorf("c² + g² differs from σ² by %.2g relative", d)
+		}
+		_, g = etaSplit(1, a, b)
+		ratio := a.Alpha / b.Alpha
+		v := a.Sigma*a.Sigma - ratio*ratio*b.Sigma*b.Sigma
+		posterior := math.Sqrt(1 / (1/(b.Sigma*b.Sigma) + ratio*ratio/v))
+		// v cancels by a factor e^{−step}: 1e-16/0.01 of it, and λ has rounded.
+		if d := math.Abs(g-posterior) / posterior; d > 1e-12 {
+			t.Errorf("g = %.15g, the posterior's deviation is %.15g", g, posterior)
+		}
+	})
+}
+
+// The weights integrate every polynomial of degree below the order exactly.
+func TestAdamsBashforth_Property(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		order := rapid.IntRange(1, 4).Draw(t, "order")
+		b := rapid.Float64Range(0, 10).Draw(t, "to")
+		nodes := make([]float64, order)
+		u := b
+		for i := range nodes {
+			u += rapid.Float64Range(0.05, 2).Draw(t, "step")
+			nodes[i] = u
+		}
+		w := make([]float64, order)
+		abWeights(w, nodes, b)
+		a := nodes[0]
+		for d := range order {
+			// ∫_a^b (s − b)^d ds, small where the weights' sum would cancel.
+			got, size := 0.0, 0.0
+			for i, n := range nodes {
+				got += w[i] * math.Pow(n-b, float64(d))
+				size += math.Abs(w[i] * math.Pow(n-b, float64(d)))
+			}
+			want := -math.Pow(a-b, float64(d+1)) / float64(d+1)
+			if math.Abs(got-want) > 1e-13*size { // rounding of the sum
+				t.Errorf("order %d, nodes %v to %g: degree %d gives %.15g, expected %.15g", order, nodes, b, d, got, want)
+			}
+		}
+	})
+	// On a uniform grid they are the coefficients of iPNDM.
+	for order, c := range ipndm {
+		w, nodes := make([]float64, order+1), []float64{4, 5, 6, 7}[:order+1]
+		abWeights(w, nodes, 3)
+		for i := range w {
+			if math.Abs(w[i]+c[i]) > 1e-14 {
+				t.Errorf("order %d: weight %d is %.15g, expected %.15g", order+1, i, -w[i], c[i])
+			}
+		}
+	}
+}
+
+// Row sums are the nodes, and the weights satisfy the order conditions of
+// [Hairer, section II.2].
+func TestTableaux_Property(t *testing.T) {
+	for order, rk := range tableaux {
+		at := func(i, j int) float64 {
+			if j < len(rk.a[i]) {
+				return rk.a[i][j]
+			}
+			return 0
+		}
+		ac := func(v []float64) []float64 { // A v
+			out := make([]float64, order)
+			for i := range out {
+				for j := range v {
+					out[i] += at(i, j) * v[j]
+				}
+			}
+			return out
+		}
+		dot := func(v ...[]float64) float64 {
+			s := 0.0
+			for i := range order {
+				p := rk.b[i]
+				for _, f := range v {
+					p *= f[i]
+				}
+				s += p
+			}
+			return s
+		}
+		c := rk.c
+		conditions := [][2]float64{{dot(), 1}, {dot(c), 1. / 2}}
+		if order >= 3 {
+			conditions = append(conditions, [][2]float64{{dot(c, c), 1. / 3}, {dot(ac(c)), 1. / 6}}...)
+		}
+		if order >= 4 {
+			cc := make([]float64, order)
+			for i := range cc {
+				cc[i] = c[i] * c[i]
+			}
+			conditions = append(conditions, [][2]float64{
+				{dot(c, c, c), 1. / 4}, {dot(c, ac(c)), 1. / 8}, {dot(ac(cc)), 1. / 12}, {dot(ac(ac(c))), 1. / 24},
+			}...)
+		}
+		ones := slices.Repeat([]float64{1}, order)
+		for i, s := range ac(ones) {
+			conditions = append(conditions, [2]float64{s, c[i]})
+		}
+		for i, v := range conditions {
+			if math.Abs(v[0]-v[1]) > 1e-15 {
+				t.Errorf("order %d: condition %d is %.16g, expected %.16g", order, i, v[0], v[1])
+			}
+		}
+	}
+}
+
+// The series and the recursion of φ meet, and agree with their integrals
+// φ_k(z) = ∫₀¹ e^{(1−s)z} s^{k−1}/(k−1)! ds.
+func TestPhi_Limit(t *testing.T) {
+	if a, b, c := phi(0); a != 1 || b != 0.5 || math.Abs(c-1./6) > 1e-16 {
+		t.Errorf("φ(0) = %g, %g, %g", a, b, c)
+	}
+	for _, z := range []float64{-40, -3, -1.001, -1, -0.999, -0.1, -1e-8, 1e-8, 0.3, 0.9999, 1.0001, 3} {
+		p1, p2, p3 := phi(z)
+		const n = 8000 // Simpson's rule, error below 1e-12 for |z| ≤ 40
+		var want [3]float64
+		for i := range n + 1 {
+			s, w := float64(i)/n, 2.0
+			if i%2 == 1 {
+				w = 4
+			}
+			if i == 0 || i == n {
+				w = 1
+			}
+			e := w / (3 * n) * math.Exp((1-s)*z)
+			want[0] += e
+			want[1] += e * s
+			want[2] += e * s * s / 2
+		}
+		for i, got := range []float64{p1, p2, p3} {
+			// The recursion just above |z| = 1 loses one digit, Simpson's rule
+			// at −40 a few.
+			if math.Abs(got-want[i]) > 1e-9*want[i] || math.Abs(z) < 4 && math.Abs(got-want[i]) > 1e-12*want[i] {
+				t.Errorf("φ%d(%g) = %.15g, expected %.15g", i+1, z, got, want[i])
+			}
+		}
+	}
+}
+
+// A replayed source resumes where it was.
+func TestReplay_Resume(t *testing.T) {
+	g, x := uniformLambdas(-4, 4, 6), []float64{0.3, -0.2, 1.1, 0.7}
+	var draws [][]float64
+	for i := range 6 {
+		z := make([]float64, len(x))
+		rng.New(uint64(i)).Normal(z)
+		draws = append(draws, z)
+	}
+	s := DDIM{Eta: 1}
+	run := func(opts ...RunOption) ([]float64, State) {
+		replay := NewReplay(draws)
+		st, err := s.Start(Problem{Denoiser: models.GM2D(), Grid: g, Noise: replay}, x, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var half State
+		for step, err := range Steps(context.Background(), st) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if step.Index == 2 {
+				half = st.State()
+			}
+		}
+		if replay.Left() != 0 {
+			t.Errorf("%d draws left", replay.Left())
+		}
+		return st.State().X, half
+	}
+	whole, half := run()
+	if half.Noise != 3 {
+		t.Errorf("the state after 3 steps has consumed %d draws", half.Noise)
+	}
+	if again, _ := run(Resume(half)); !slices.Equal(again, whole) {
+		t.Errorf("resumed at %v, uninterrupted %v", again, whole)
+	}
+	half.Noise = 99
+	if _, err := s.Start(Problem{Denoiser: models.GM2D(), Grid: g, Noise: NewReplay(draws)}, x, Resume(half)); err == nil || !strings.Contains(err.Error(), "position 99") {
+		t.Errorf("a position beyond the recording gives %v", err)
+	}
+}
+
+// Sources may be shared by steppers that run at once.
+func TestNoise_Invariant_Concurrent(t *testing.T) {
+	const rows = 3
+	g := uniformLambdas(-4, 4, 8)
+	keys := RowKeys(rng.New(1), 0, rows)
+	path, err := NewBrownian(keys, 2, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float64, 2*rows)
+	rng.New(2).Normal(x)
+	for _, n := range []Noise{path, NewIndependent(keys)} {
+		var wg sync.WaitGroup
+		ends := make([][]float64, 8)
+		for i := range ends {
+			wg.Go(func() {
+				end, err := Sample(context.Background(), DDIM{Eta: 1}, Problem{Denoiser: models.GM2D(), Grid: g, Noise: n}, x)
+				if err != nil {
+					t.Error(err)
+				}
+				ends[i] = end
+			})
+		}
+		wg.Wait()
+		for _, e := range ends[1:] {
+			if !slices.Equal(e, ends[0]) {
+				t.Errorf("%T: runs at once differ", n)
+			}
+		}
+	}
+}
+
+// A value that is finite and a state that is not: the step overflowed.
+func TestWalk_Refuses_Overflow(t *testing.T) {
+	g := schedules.Grid{{Alpha: 1e-300, Sigma: 1}, {Alpha: 1, Sigma: 0.5}}
+	// Heun divides by α: the state of the first level is beyond the range.
+	_, err := Sample(context.Background(), Heun{}, Problem{Denoiser: models.GM2D(), Grid: g}, []float64{1e200, 0})
+	if err == nil || !strings.Contains(err.Error(), "row 0, column 0") || !strings.Contains(err.Error(), "solvers: heun") {
+		t.Errorf("got %v", err)
+	}
+}
