@@ -31,6 +31,16 @@ func inside[N int | int64](field string, got, lo, hi N) error {
 	return nil
 }
 
+// each checks the elements of a list.
+func each[N int | int64](field string, list []N, lo, hi N) error {
+	for _, v := range list {
+		if err := inside(field, v, lo, hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func tolerance(field string, got float64) error {
 	if !(got >= 1e-14 && got <= 1e-2) {
 		return fmt.Errorf("field %s is %g: expected 1e-14 to 1e-2", field, got)

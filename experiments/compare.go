@@ -73,7 +73,7 @@ func DefaultCompare() Compare {
 		Reference:  ReferenceOptions{RTol: 1e-10},
 		Local:      LocalOptions{Rows: 4, RTol: 1e-7},
 		Stochastic: StochasticOptions{FineSteps: 256},
-		Law:        LawOptions{Directions: 200, Floors: 8},
+		Law:        LawOptions{Directions: 200, Floors: 16},
 		Trace:      TraceOptions{Rows: 4, MaxSteps: 20},
 	}
 }
@@ -86,6 +86,7 @@ func (c *Compare) Validate() error {
 		required("spacing", c.Spacing),
 		distinct("solvers", c.Solvers),
 		distinct("budgets", c.Budgets),
+		each("budgets", c.Budgets, 1, 1<<16),
 		oneOf("mismatch", c.Mismatch, "below", "refuse"),
 		oneOf("start", c.Start, "prior", "exact"),
 		inside("class", c.Class, -1, 1<<20),

@@ -65,7 +65,22 @@ func newComparison(c *Compare, o Options) (*comparison, []string, error) {
 		}
 		m.entries, notes = append(m.entries, e), append(notes, more...)
 	}
+	for _, name := range c.Trace.Solvers {
+		if s, err := solvers.Parse(name); err != nil || m.entry(s.String()) == nil {
+			return nil, nil, fmt.Errorf("field trace.solvers: %s is not one of the solvers", name)
+		}
+	}
 	return m, notes, m.collectLevels()
+}
+
+// entry returns the solver of a name, nil if there is none.
+func (m *comparison) entry(name string) *entry {
+	for _, e := range m.entries {
+		if e.name == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // newEntry matches one solver to the budgets.
@@ -93,7 +108,7 @@ func (m *comparison) newEntry(name string) (*entry, []string, error) {
 		}
 		nfe := s.NFE(g)
 		if !exact {
-			say := fmt.Sprintf("%s cannot spend exactly %d evaluations on this spacing: %d steps cost %d", e.name, budget, n, nfe)
+			say := fmt.Sprintf("%s cannot spend exactly %d evaluations on this spacing: %s %d", e.name, budget, stepsCost(n), nfe)
 			if m.Mismatch == "refuse" {
 				return nil, nil, fmt.Errorf(`field budgets: %s; choose another budget, or mismatch = "below" to use %d`, say, nfe)
 			}
@@ -102,6 +117,13 @@ func (m *comparison) newEntry(name string) (*entry, []string, error) {
 		e.runs = append(e.runs, cellRun{e, budget, n, nfe, g})
 	}
 	return e, notes, nil
+}
+
+func stepsCost(n int) string {
+	if n == 1 {
+		return "1 step costs"
+	}
+	return fmt.Sprintf("%d steps cost", n)
 }
 
 // collectLevels makes the unions of the levels that are visited.
