@@ -131,7 +131,9 @@ type densePath struct {
 // Dense integrates like [Reference.Solve] between the first and the last level
 // of p.Grid and keeps the continuous extension of every step.
 func (r Reference) Dense(ctx context.Context, p Problem, x []float64) (*Dense, error) {
-	p.Grid = schedules.Grid{p.Grid[0], p.Grid[len(p.Grid)-1]}
+	if len(p.Grid) > 2 {
+		p.Grid = schedules.Grid{p.Grid[0], p.Grid[len(p.Grid)-1]}
+	}
 	_, out, err := newTrajectory(p, x)
 	if err != nil {
 		return nil, err
@@ -199,6 +201,9 @@ func (c *Dense) At(dst []float64, l schedules.Level) error {
 // any number of solvers: Batch of them are evaluated together, and waiting rows
 // take the places of those that arrived.
 func (r Reference) Step(ctx context.Context, d models.Denoiser, x []float64, from, to []schedules.Level, labels []int) ([]float64, []Cost, error) {
+	if d == nil {
+		return nil, nil, errNoDenoiser
+	}
 	dim := models.Dim(d)
 	rows := len(from)
 	if len(x) != rows*dim || len(to) != rows || rows == 0 {
@@ -239,13 +244,16 @@ func (r Reference) Step(ctx context.Context, d models.Denoiser, x []float64, fro
 	return y, in.cost, nil
 }
 
-var errCleanStart = errors.New("the ODE leaves it in no one direction; start at a small σ")
+var (
+	errCleanStart = errors.New("the ODE leaves it in no one direction; start at a small σ")
+	errNoDenoiser = errors.New("solvers: reference: there is no denoiser")
+)
 
 // newTrajectory checks a problem and returns its empty trajectory and the
 // levels' w.
 func newTrajectory(p Problem, x []float64) (*Trajectory, []float64, error) {
 	if p.Denoiser == nil {
-		return nil, nil, fmt.Errorf("solvers: reference: the problem has no denoiser")
+		return nil, nil, errNoDenoiser
 	}
 	dim := models.Dim(p.Denoiser)
 	if len(x) == 0 || len(x)%dim != 0 {

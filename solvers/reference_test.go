@@ -462,7 +462,7 @@ func TestReference_Refuses(t *testing.T) {
 	}{
 		"tolerance":  {Reference{RTol: 1e-16}, Problem{Denoiser: d, Grid: grid}, x, "rtol = 1e-16"},
 		"atol":       {Reference{ATol: -1}, Problem{Denoiser: d, Grid: grid}, x, "atol = -1"},
-		"denoiser":   {Reference{}, Problem{Grid: grid}, x, "no denoiser"},
+		"denoiser":   {Reference{}, Problem{Grid: grid}, x, "there is no denoiser"},
 		"rows":       {Reference{}, Problem{Denoiser: d, Grid: grid}, x[:3], "3 numbers"},
 		"grid":       {Reference{}, Problem{Denoiser: d, Grid: grid[:1]}, x, "1 levels"},
 		"turns":      {Reference{}, Problem{Denoiser: d, Grid: schedules.Grid{veLevel(1), veLevel(0.5), veLevel(0.7)}}, x, "level 2 turns back"},
@@ -478,6 +478,12 @@ func TestReference_Refuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "solvers: ") {
 			t.Errorf("%s: got %v, expected an error with %q", name, err, c.want)
 		}
+		if _, err := c.r.Dense(ctx, c.p, c.x); err == nil {
+			// Dense sees the ends alone, and these are in order.
+			if name != "turns" {
+				t.Errorf("%s: Dense accepts it", name)
+			}
+		}
 	}
 	if _, err := (Reference{}).Solve(ctx, Problem{Denoiser: sick{broken}, Grid: grid}, x); !errors.Is(err, broken) {
 		t.Errorf("the denoiser's error is not wrapped: %v", err)
@@ -489,6 +495,9 @@ func TestReference_Refuses(t *testing.T) {
 	}
 	if _, _, err := (Reference{}).Step(ctx, d, x, []schedules.Level{veLevel(1), veLevel(0)}, []schedules.Level{veLevel(2), veLevel(1)}, nil); err == nil || !strings.Contains(err.Error(), "row 1 starts at σ = 0") {
 		t.Errorf("Step from σ = 0: %v", err)
+	}
+	if _, _, err := (Reference{}).Step(ctx, nil, x, grid, grid, nil); err == nil {
+		t.Error("Step accepts no denoiser")
 	}
 	if s := spec.Full("reference", Reference{RTol: 1e-9}); s != "reference(rtol=1e-09,atol=0,max_steps=0)" {
 		t.Errorf("prints as %s", s)
