@@ -70,7 +70,7 @@ func Doctor(o Options) *Checkup {
 	if out == "" {
 		out = "runs"
 	}
-	if err := writable(out); err != nil {
+	if err := canWrite(out); err != nil {
 		add("run folders", "bad", err.Error(), "choose another place with --out")
 	} else {
 		add("run folders", "ok", "can be written in "+out, "")
@@ -91,8 +91,8 @@ func Doctor(o Options) *Checkup {
 	return c
 }
 
-// writable tries to write in a folder, which it makes if it has to.
-func writable(dir string) error {
+// canWrite tries to write in a folder, which it makes if it has to.
+func canWrite(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
