@@ -100,7 +100,7 @@ func (m direct) answer(x []float64, at schedules.Level, label int) (mean []float
 
 // newDirect spells out the covariances of c.
 func newDirect(c Components) direct {
-	d, _ := sampleSize(c.Shape)
+	d := size(c.Shape)
 	m := direct{weights: c.Weights, labels: c.Labels}
 	rank := len(c.Loadings) / (len(c.Weights) * d)
 	for k := range c.Weights {

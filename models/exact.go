@@ -48,13 +48,14 @@ func (m Moments) Total() float64 {
 	return t
 }
 
-// usable reports a level whose squares leave the range of float64.
+// usable reports a level that is none or whose squares leave the range of
+// float64, up or down.
 func usable(at schedules.Level) error {
 	if err := at.Validate(); err != nil {
 		return fmt.Errorf("models: %w", err)
 	}
-	if math.IsInf(at.Alpha*at.Alpha+at.Sigma*at.Sigma, 1) {
-		return fmt.Errorf("models: level has α = %g, σ = %g: expected α² and σ² below 1.8e308", at.Alpha, at.Sigma)
+	if n := float64(at.Alpha*at.Alpha) + at.Sigma*at.Sigma; n == 0 || math.IsInf(n, 1) {
+		return fmt.Errorf("models: level has α = %g, σ = %g: expected α² + σ² between 5e-324 and 1.8e308, scale the states", at.Alpha, at.Sigma)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"snrlab/internal/par"
 	"snrlab/internal/simd"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -81,131 +82,123 @@ func (p *parts) residual(k, i int) float64 {
 }
 
 // NewMixture checks the arrays, which it copies, and prepares the mixture:
-// loadings of an isotropic residual and full covariances are brought to
+// loadings beside an isotropic residual and full covariances are brought to
 // orthogonal axes once, by a singular value or eigenvalue decomposition.
 func NewMixture(c Components) (*Mixture, error) {
-	dim, err := sampleSize(c.Shape)
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Mixture{shape: slices.Clone(c.Shape), labels: slices.Clone(c.Labels)}
+	m.setWeights(c.Weights)
+	p := &m.parts
+	p.k, p.dim = len(c.Weights), size(c.Shape)
+	var err error
+	switch {
+	case c.Cov != nil:
+		err = p.fullAxes(c.Cov)
+	case len(c.Residual) == p.k:
+		err = p.isotropicAxes(c.Loadings, c.Residual)
+	default:
+		p.keepLoadings(c.Loadings, c.Residual)
+	}
 	if err != nil {
 		return nil, err
 	}
-	k := len(c.Weights)
-	rank := 0
-	switch {
-	case k == 0:
-		return nil, fmt.Errorf("models: mixture of no components: expected at least one weight")
-	case len(c.Means) != k*dim:
-		return nil, fmt.Errorf("models: mixture has %d numbers in Means: expected %d components × %d = %d", len(c.Means), k, dim, k*dim)
-	case c.Cov != nil && (c.Loadings != nil || c.Residual != nil):
-		return nil, fmt.Errorf("models: mixture has Cov and also Loadings or Residual: give one or the other")
-	case c.Cov != nil && len(c.Cov) != k*dim*dim:
-		return nil, fmt.Errorf("models: mixture has %d numbers in Cov: expected %d × %d × %d = %d", len(c.Cov), k, dim, dim, k*dim*dim)
-	case c.Cov == nil && len(c.Residual) != k && len(c.Residual) != k*dim:
-		return nil, fmt.Errorf("models: mixture has %d numbers in Residual: expected %d isotropic or %d × %d diagonal variances", len(c.Residual), k, k, dim)
-	case len(c.Loadings)%(k*dim) != 0:
-		return nil, fmt.Errorf("models: mixture has %d numbers in Loadings: expected a multiple of %d × %d", len(c.Loadings), k, dim)
-	case c.Labels != nil && len(c.Labels) != k:
-		return nil, fmt.Errorf("models: mixture has %d labels: expected none, or one for each of %d components", len(c.Labels), k)
+	p.centre = make([]float64, p.dim)
+	for k, w := range m.weights {
+		axpy(p.centre, w, c.Means[k*p.dim:(k+1)*p.dim])
 	}
-	rank = len(c.Loadings) / (k * dim)
-	for name, list := range map[string][]float64{"Means": c.Means, "Loadings": c.Loadings, "Cov": c.Cov} {
-		for i, v := range list {
+	for k := range p.k {
+		row := p.mean(k)
+		for i := range row {
+			row[i] = c.Means[k*p.dim+i] - p.centre[i]
+		}
+	}
+	if p.diag {
+		m.family = newDiagonal(p, m.logw)
+	} else {
+		m.family = newStack(p, m.logw)
+	}
+	return m, nil
+}
+
+// Validate reports arrays that do not describe a mixture. That covariances are
+// positive semidefinite is found out by [NewMixture].
+func (c Components) Validate() error {
+	k := len(c.Weights)
+	for _, s := range c.Shape {
+		if s < 1 {
+			return fmt.Errorf("models: sample shape %v: expected sizes ≥ 1", c.Shape)
+		}
+	}
+	dim := size(c.Shape)
+	switch {
+	case len(c.Shape) == 0:
+		return fmt.Errorf("models: sample shape is empty: expected at least one size, [2] say")
+	case k == 0:
+		return fmt.Errorf("models: mixture of no components: expected at least one weight")
+	case len(c.Means) != k*dim:
+		return fmt.Errorf("models: mixture has %d numbers in Means: expected %d components × %d = %d", len(c.Means), k, dim, k*dim)
+	case c.Cov != nil && (c.Loadings != nil || c.Residual != nil):
+		return fmt.Errorf("models: mixture has Cov and also Loadings or Residual: give one or the other")
+	case c.Cov != nil && len(c.Cov) != k*dim*dim:
+		return fmt.Errorf("models: mixture has %d numbers in Cov: expected %d × %d × %d = %d", len(c.Cov), k, dim, dim, k*dim*dim)
+	case c.Cov == nil && len(c.Residual) != k && len(c.Residual) != k*dim:
+		return fmt.Errorf("models: mixture has %d numbers in Residual: expected %d isotropic or %d × %d diagonal variances", len(c.Residual), k, k, dim)
+	case len(c.Loadings)%(k*dim) != 0:
+		return fmt.Errorf("models: mixture has %d numbers in Loadings: expected a multiple of %d × %d", len(c.Loadings), k, dim)
+	case c.Labels != nil && len(c.Labels) != k:
+		return fmt.Errorf("models: mixture has %d labels: expected none, or one for each of %d components", len(c.Labels), k)
+	}
+	for _, list := range []struct {
+		name   string
+		values []float64
+	}{{"Means", c.Means}, {"Loadings", c.Loadings}, {"Cov", c.Cov}} {
+		for i, v := range list.values {
 			if v-v != 0 {
-				return nil, fmt.Errorf("models: mixture has %s[%d] = %g: expected finite numbers", name, i, v)
+				return fmt.Errorf("models: mixture has %s[%d] = %g: expected finite numbers", list.name, i, v)
 			}
 		}
 	}
 	for i, v := range c.Residual {
 		if !(v >= 0) || math.IsInf(v, 1) {
-			return nil, fmt.Errorf("models: mixture has Residual[%d] = %g: expected a finite variance ≥ 0", i, v)
+			return fmt.Errorf("models: mixture has Residual[%d] = %g: expected a finite variance ≥ 0", i, v)
 		}
 	}
-	m := &Mixture{shape: slices.Clone(c.Shape), labels: slices.Clone(c.Labels)}
-	if err := m.setWeights(c.Weights); err != nil {
-		return nil, err
-	}
-
-	p := parts{k: k, q: rank, dim: dim}
-	switch {
-	case c.Cov != nil:
-		err = p.fullAxes(c.Cov)
-	case len(c.Residual) == k:
-		err = p.isotropicAxes(c.Loadings, c.Residual, rank)
-	default:
-		p.diag = true
-		p.resid = slices.Clone(c.Residual)
-		p.grow(rank)
-		for i := range k {
-			copy(p.rows[(i*(rank+1)+1)*dim:(i+1)*(rank+1)*dim], c.Loadings[i*rank*dim:])
-		}
-		for i := range p.l {
-			p.l[i] = 1
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	p.centre = make([]float64, dim)
-	for i, w := range m.weights {
-		axpy(p.centre, w, c.Means[i*dim:(i+1)*dim])
-	}
-	for i := range k {
-		row := p.mean(i)
-		for j := range row {
-			row[j] = c.Means[i*dim+j] - p.centre[j]
-		}
-	}
-	m.parts = p
-	if p.diag {
-		m.family = newDiagonal(&m.parts, m.logw)
-	} else {
-		m.family = newStack(&m.parts, m.logw)
-	}
-	return m, nil
-}
-
-func sampleSize(shape []int) (int, error) {
-	dim := 1
-	for _, s := range shape {
-		if s < 1 {
-			return 0, fmt.Errorf("models: sample shape %v: expected sizes ≥ 1", shape)
-		}
-		dim *= s
-	}
-	if len(shape) == 0 {
-		return 0, fmt.Errorf("models: sample shape is empty: expected at least one size, [2] say")
-	}
-	return dim, nil
-}
-
-func (m *Mixture) setWeights(w []float64) error {
-	total := 0.0
-	for i, v := range w {
+	for i, v := range c.Weights {
 		if !(v > 0) || math.IsInf(v, 1) {
 			return fmt.Errorf("models: mixture has Weights[%d] = %g: expected a finite number > 0 (leave a component out rather than weigh it 0)", i, v)
 		}
+	}
+	for i, l := range c.Labels {
+		if l < 0 {
+			return fmt.Errorf("models: mixture has Labels[%d] = %d: expected a class ≥ 0", i, l)
+		}
+	}
+	return nil
+}
+
+// setWeights normalises the weights and adds up those of each class.
+func (m *Mixture) setWeights(w []float64) {
+	total := 0.0
+	for _, v := range w {
 		total += v
 	}
-	m.weights = make([]float64, len(w))
-	m.logw = make([]float64, len(w))
+	m.weights, m.logw = make([]float64, len(w)), make([]float64, len(w))
 	for i, v := range w {
 		m.weights[i] = v / total
 		m.logw[i] = math.Log(v / total)
 	}
 	if m.labels == nil {
-		return nil
-	}
-	sums := map[int]float64{}
-	for i, l := range m.labels {
-		if l < 0 {
-			return fmt.Errorf("models: mixture has Labels[%d] = %d: expected a class ≥ 0", i, l)
-		}
-		sums[l] += m.weights[i]
+		return
 	}
 	m.classes = map[int]float64{}
-	for l, s := range sums {
-		m.classes[l] = math.Log(s)
+	for i, l := range m.labels {
+		m.classes[l] += m.weights[i]
 	}
-	return nil
+	for l, sum := range m.classes {
+		m.classes[l] = math.Log(sum)
+	}
 }
 
 // grow makes room for the rows and variances of q directions a component.
@@ -218,7 +211,8 @@ func (p *parts) grow(q int) {
 // isotropicAxes turns loadings W_k into orthonormal directions and variances
 // by the thin singular value decomposition W = V √l U. Directions that span
 // all of space take the residual variance over, which leaves none beside them.
-func (p *parts) isotropicAxes(loadings, resid []float64, rank int) error {
+func (p *parts) isotropicAxes(loadings, resid []float64) error {
+	rank := len(loadings) / (p.k * p.dim)
 	q := min(rank, p.dim)
 	p.grow(q)
 	p.resid = slices.Clone(resid)
@@ -290,6 +284,19 @@ func (p *parts) fullAxes(cov []float64) error {
 		u.Reset()
 	}
 	return nil
+}
+
+// keepLoadings takes loadings beside a diagonal residual as they are.
+func (p *parts) keepLoadings(loadings, resid []float64) {
+	q := len(loadings) / (p.k * p.dim)
+	p.grow(q)
+	p.diag, p.resid = true, slices.Clone(resid)
+	for k := range p.k {
+		for j := range q {
+			copy(p.row(k, j+1), loadings[(k*q+j)*p.dim:])
+			p.l[k*q+j] = 1
+		}
+	}
 }
 
 // thin reports whether some component has no density.
@@ -397,22 +404,26 @@ func (m *Mixture) Sample(dst []float64, at schedules.Level, labels []int, keys [
 	if err := usable(at); err != nil {
 		return err
 	}
-	for i, key := range keys {
-		label := -1
-		if labels != nil {
-			label = labels[i]
-		}
-		if err := m.checkLabel(label); err != nil {
+	for _, l := range labels {
+		if err := m.checkLabel(l); err != nil {
 			return err
 		}
-		x := dst[i*p.dim : (i+1)*p.dim]
-		clean := key.Split("clean", 0).Stream()
-		p.draw(x, m.pick(label, clean.Float64()), clean)
-		noise := key.Split("noise", 0).Stream()
-		for j := range x {
-			x[j] = at.Alpha*x[j] + at.Sigma*noise.NormFloat64()
-		}
 	}
+	par.Rows(len(keys), 4, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			label := -1
+			if labels != nil {
+				label = labels[i]
+			}
+			x := dst[i*p.dim : (i+1)*p.dim]
+			clean := keys[i].Split("clean", 0).Stream()
+			p.draw(x, m.pick(label, clean.Float64()), clean)
+			noise := keys[i].Split("noise", 0).Stream()
+			for j := range x {
+				x[j] = float64(at.Alpha*x[j]) + float64(at.Sigma*noise.NormFloat64())
+			}
+		}
+	})
 	return nil
 }
 

@@ -16,12 +16,9 @@ type PointSet struct{ *Mixture }
 // NewPointSet returns the optimal denoiser of N points, N×dim, with nil or N
 // labels.
 func NewPointSet(shape []int, points []float64, labels []int) (*PointSet, error) {
-	dim, err := sampleSize(shape)
-	if err != nil {
-		return nil, err
-	}
-	if len(points) == 0 || len(points)%dim != 0 {
-		return nil, fmt.Errorf("models: point set of %d numbers: expected a positive multiple of %d", len(points), dim)
+	dim := size(shape)
+	if dim < 1 || len(points) == 0 || len(points)%dim != 0 {
+		return nil, fmt.Errorf("models: point set of %d numbers: expected a positive multiple of the size of a sample, %v", len(points), shape)
 	}
 	n := len(points) / dim
 	m, err := NewMixture(Components{

@@ -61,7 +61,8 @@ type Flow struct{}
 //	c_skip = sd²/(s² + sd²)    c_out = s sd/√(s² + sd²)
 //	c_in = 1/√(s² + sd²)       c_noise = log(s)/4
 //
-// The model is given c_in x̂ as its states and c_noise as the T of its levels.
+// The model is given c_in x̂ as its states and c_noise as the T of its levels;
+// c_noise is +Inf at α = 0, where D = sd·F, and −Inf at σ = 0, where D = x̂.
 type EDM struct {
 	SigmaData float64 `json:"sd"` // standard deviation of the data; 0.5 by default
 }
@@ -104,7 +105,7 @@ func (p EDM) Validate() error {
 
 // noClean and noNoise say what is missing at the two ends.
 func noClean(name string) error {
-	return fmt.Errorf("models: %s does not determine x₀ at α = 0, zero signal-to-noise ratio, where x is all noise: use a model of v, x0, flow or edm there, or start at a level with α > 0", name)
+	return fmt.Errorf("models: %s does not determine x₀ at α = 0, zero signal-to-noise ratio, where x is all noise: use a model of v, x0 or flow there, or start at a level with α > 0", name)
 }
 
 func noNoise(name string) error {

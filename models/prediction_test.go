@@ -172,7 +172,7 @@ func TestPrediction_Refuses(t *testing.T) {
 	clean := Query{X: x, Rows: 2, At: []schedules.Level{level(1, 0)}}
 	for _, p := range []Prediction{Eps{}, Score{}} {
 		err := FromRaw(p, ToRaw(p, m)).Denoise(ctx, dst, noisy)
-		if err == nil || !strings.Contains(err.Error(), "use a model of v, x0, flow or edm") || !strings.Contains(err.Error(), "level 1") {
+		if err == nil || !strings.Contains(err.Error(), "use a model of v, x0 or flow") || !strings.Contains(err.Error(), "level 1") {
 			t.Errorf("%s at α = 0: got %v", p, err)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 )
 
 // stack is the family of covariances whose axes do not depend on the level:
-// r I + Σ_j l_j u_j u_jᵀ with orthonormal u_j. Isotropic is rank 0, full is
-// rank dim with r = 0. With v = α² r + σ², v_j = α²(l_j + r) + σ², y = x − α m
+// r I + Σ_j l_j u_j u_jᵀ with orthonormal u_j, the mixtures of probabilistic
+// principal component analysers of [TB99]. Isotropic is rank 0, full is rank dim
+// with r = 0. With v = α² r + σ², v_j = α²(l_j + r) + σ², y = x − α m
 // and a_j = u_j·y,
 //
 //	yᵀ C⁻¹ y = |y|²/v − Σ_j a_j² (1/v − 1/v_j)
