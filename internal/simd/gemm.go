@@ -2,6 +2,7 @@ package simd
 
 import (
 	"fmt"
+	"runtime"
 
 	"snrlab/internal/par"
 )
@@ -15,7 +16,7 @@ const (
 	nr      = 12   // columns of a register tile
 	maxK    = 256  // 24 KB of op(B) and 8 KB of op(A)
 	maxRows = 96   // 192 KB of op(A)
-	maxCols = 4080 // of op(B), packed at a time by Gemm: 8 MB; a multiple of nr
+	maxCols = 4080 // columns of op(B) that Gemm packs at a time: 8 MB; a multiple of nr
 )
 
 // Gemm computes C = α op(A) op(B) + β C for row-major float64 matrices, where
@@ -29,7 +30,7 @@ func Gemm(transA, transB bool, m, n, k int, alpha float64, a []float64, lda int,
 	checkMatrix("op(B)", transB, k, n, b, ldb)
 	checkMatrix("C", false, m, n, c, ldc)
 	w := products.get()
-	defer products.put(w)
+	defer w.release()
 	w.product = product{
 		a: operand{a, lda, transA}, b: operand{b, ldb, !transB}, c: c, ldc: ldc,
 		m: m, n: n, k: k, kc: blockK(k), alpha: alpha, beta: beta,
@@ -47,7 +48,7 @@ func Gemm(transA, transB bool, m, n, k int, alpha float64, a []float64, lda int,
 			if p > 0 {
 				w.beta = 1
 			}
-			w.pack(&w.panels)
+			w.pack(&w.room)
 			w.run()
 		}
 	}
@@ -64,11 +65,11 @@ type Packed struct {
 func PackB(transB bool, k, n int, b []float64, ldb int) *Packed {
 	checkMatrix("op(B)", transB, k, n, b, ldb)
 	w := products.get()
-	defer products.put(w)
+	defer w.release()
 	w.product = product{b: operand{b, ldb, !transB}, n: n, k: k, kc: blockK(k)}
-	p := &Packed{k: k, n: n}
-	w.pack(&p.panels)
-	return p
+	packed := &Packed{k: k, n: n}
+	w.pack(&packed.panels)
+	return packed
 }
 
 // Dims returns the shape of op(B).
@@ -80,7 +81,7 @@ func GemmPacked(transA bool, m int, alpha float64, a []float64, lda int, b *Pack
 	checkMatrix("op(A)", transA, m, b.k, a, lda)
 	checkMatrix("C", false, m, b.n, c, ldc)
 	w := products.get()
-	defer products.put(w)
+	defer w.release()
 	w.product = product{
 		a: operand{a, lda, transA}, packed: b.panels, c: c, ldc: ldc,
 		m: m, n: b.n, k: b.k, kc: blockK(b.k), alpha: alpha, beta: beta,
@@ -169,23 +170,29 @@ type product struct {
 	alpha, beta float64
 }
 
-// A productWork is a product with what its workers need. It is reused, and so
-// are the closures, so that a call allocates nothing.
+// A productWork is a product with what its workers need. It is reused with its
+// room and its closures, so that a call allocates nothing.
 type productWork struct {
 	product
-	panels     []float64 // room for op(B)
-	rows       int       // of op(A) in a task
-	cols       int       // panels of op(B) in a task
-	colTasks   int
-	packPanels func(lo, hi int)
-	runTasks   func(lo, hi int)
+	rows     int       // of op(A) in a task
+	cols     int       // panels of op(B) in a task
+	colTasks int       // tasks that share their rows of op(A)
+	room     []float64 // for op(B), packed
+	doPack   func(lo, hi int)
+	doTasks  func(lo, hi int)
 }
 
 var products = freeList[productWork]{make: func() *productWork {
 	w := new(productWork)
-	w.packPanels, w.runTasks = w.doPack, w.doTasks
+	w.doPack, w.doTasks = w.packPanels, w.tasks
 	return w
 }}
+
+// release lets go of the caller's matrices and makes the work free for reuse.
+func (w *productWork) release() {
+	w.product = product{}
+	products.put(w)
+}
 
 // scratch is the work space of one worker.
 type scratch struct {
@@ -199,20 +206,21 @@ var scratches = freeList[scratch]{make: func() *scratch { return new(scratch) }}
 // flopGrain is the work worth waking a worker for, about 10 µs.
 const flopGrain = 1 << 19
 
-// pack fills *panels with op(B) and makes the product read it there: for each
+// pack fills *room with op(B) and makes the product read it there: for each
 // block of k, the panels of nr columns one after another.
-func (w *productWork) pack(panels *[]float64) {
+func (w *productWork) pack(room *[]float64) {
 	count := (w.n + nr - 1) / nr
-	if need := count * nr * w.k; cap(*panels) < need {
-		*panels = make([]float64, need)
+	if need := count * nr * w.k; cap(*room) < need {
+		*room = make([]float64, need)
 	} else {
-		*panels = (*panels)[:need]
+		*room = (*room)[:need]
 	}
-	w.packed = *panels
-	par.Rows(count, max(1, flopGrain/16/(nr*max(w.k, 1))), w.packPanels)
+	w.packed = *room
+	par.Rows(count, max(1, flopGrain/16/(nr*max(w.k, 1))), w.doPack)
 }
 
-func (w *productWork) doPack(lo, hi int) {
+// packPanels packs the panels from lo to hi.
+func (w *productWork) packPanels(lo, hi int) {
 	for p := 0; p < w.k; p += w.kc {
 		kc := min(w.kc, w.k-p)
 		for j := lo; j < hi; j++ {
@@ -236,22 +244,26 @@ func (w *productWork) run() {
 	rowTasks := (w.m + maxRows - 1) / maxRows
 	w.rows = ((w.m+rowTasks-1)/rowTasks + mr - 1) / mr * mr
 	rowTasks = (w.m + w.rows - 1) / w.rows
-	// Columns are cut only as far as the work needs: every column task packs
-	// its rows of op(A) anew.
+	// Two tasks for each processor, and no more: every task packs its rows of
+	// op(A) anew.
 	flops := 2 * w.rows * w.n * w.k
-	w.colTasks = min((8+rowTasks-1)/rowTasks, 1+flops/flopGrain, panels)
+	w.colTasks = min((2*runtime.GOMAXPROCS(0)+rowTasks-1)/rowTasks, 1+flops/flopGrain, panels)
 	w.cols = (panels + w.colTasks - 1) / w.colTasks
 	w.colTasks = (panels + w.cols - 1) / w.cols
 	grain := max(1, flopGrain*w.colTasks/max(flops, 1))
-	par.Rows(rowTasks*w.colTasks, grain, w.runTasks)
+	par.Rows(rowTasks*w.colTasks, grain, w.doTasks)
 }
 
-func (w *productWork) doTasks(lo, hi int) {
+// tasks does the tasks from lo to hi, those with the same rows as one.
+func (w *productWork) tasks(lo, hi int) {
 	s := scratches.get()
 	defer scratches.put(s)
-	for t := lo; t < hi; t++ {
-		i, j := t/w.colTasks*w.rows, t%w.colTasks*w.cols
-		w.task(s, i, min(w.rows, w.m-i), j, min(j+w.cols, (w.n+nr-1)/nr))
+	for t := lo; t < hi; {
+		row := t / w.colTasks
+		end := min(hi, (row+1)*w.colTasks)
+		i, j := row*w.rows, t%w.colTasks*w.cols
+		w.task(s, i, min(w.rows, w.m-i), j, min((end-row*w.colTasks)*w.cols, (w.n+nr-1)/nr))
+		t = end
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// As in package simd.
 const (
 	mr = 4  // rows of a register tile
 	nr = 12 // columns of a register tile: three vectors
