@@ -54,7 +54,7 @@ func (c *svgCanvas) bytes() ([]byte, error) {
 	}
 	parts := strings.Split(b.String(), "<text ")
 	for i, w := range c.widths[:min(len(c.widths), len(parts)-1)] {
-		parts[i+1] = fmt.Sprintf(`<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" `, w.Points()) + parts[i+1]
+		parts[i+1] = fmt.Sprintf(`<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" xml:space="preserve" `, w.Points()) + parts[i+1]
 	}
 	return []byte(strings.Join(parts, "")), nil
 }

@@ -34,11 +34,12 @@ type strip struct {
 // block is the walk of one solver.
 type block struct {
 	title  string
+	scale  string
 	heads  []string
 	strips []strip
 }
 
-const maxColumns = 11
+const maxColumns = 13
 
 // filmstrip draws the states and denoised estimates of one sample at every
 // step for a few solvers, with the differences to the exact ones. It is nil
@@ -55,14 +56,14 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 	dim, level := t.Dim(), t.Dim()*len(t.Samples)
 	value := func(v []float32, k, i int) float64 { return float64(v[k*level+sample*dim+i]) }
 
-	var xs, ds []float64 // largest differences, for one scale each
+	var blocks []block
 	for _, s := range solvers {
 		r := t.Run(s, budget)
 		if r == nil {
 			continue
 		}
-		ref := t.Refs[r.Steps]
-		walk := f.walks[cell{s, budget}]
+		ref, walk := t.Refs[r.Steps], f.walks[cell{s, budget}]
+		var xs, ds []float64
 		for k := 0; k <= r.Steps && len(ref.X) > 0; k++ {
 			for i := range dim {
 				xs = append(xs, math.Abs(value(r.X, k, i)-value(ref.X, k, i))/unit(walk[k]))
@@ -71,18 +72,12 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 				}
 			}
 		}
-	}
-	xScale, dScale := quantile(xs, 0.995), quantile(ds, 0.995)
-
-	var blocks []block
-	for _, s := range solvers {
-		r := t.Run(s, budget)
-		if r == nil {
-			continue
-		}
-		ref, walk := t.Refs[r.Steps], f.walks[cell{s, budget}]
+		xScale, dScale := quantile(xs, 0.995), quantile(ds, 0.995)
 		cols := someColumns(r.Steps)
-		b := block{title: fmt.Sprintf("%s — %d evaluations asked, %d used, %d steps", s, budget, walk[len(walk)-1].NFE, r.Steps)}
+		b := block{title: fmt.Sprintf("%s: %d evaluations, %d steps", s, walk[len(walk)-1].NFE, r.Steps)}
+		if len(ref.X) > 0 {
+			b.scale = fmt.Sprintf("full colour: ±%s for x_{t} − x*, ±%s for D − D*", shortNumber(xScale), shortNumber(dScale))
+		}
 		for _, k := range cols {
 			b.heads = append(b.heads, "λ "+shortNumber(walk[k].Lambda))
 		}
@@ -107,7 +102,7 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 	}
 
 	const (
-		labelWidth = vg.Length(38)
+		labelWidth = vg.Length(34)
 		gap        = vg.Length(2)
 		blockHead  = titleSize * 1.6
 		colHead    = smallSize * 1.4
@@ -126,8 +121,8 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 	return &Figure{
 		Name:  "filmstrip",
 		Title: fmt.Sprintf("Row %d on its way, step for step, at a budget of %d evaluations: same noise for every solver", t.Samples[sample], budget),
-		Caption: fmt.Sprintf("x_t: the state divided by √(α²+σ²), clipped to [−1, 1]. D: the denoised estimate that the next step starts from. Differences to the exact trajectory of the same noise (x*) and its estimates (D*) run from blue (below) over white to vermillion (above); full colour is ±%s for states and ±%s for estimates. Columns are levels, noise falls to the right%s.",
-			shortNumber(xScale), shortNumber(dScale), thinned(blocks, f, budget)),
+		Caption: fmt.Sprintf("x_t: the state divided by √(α²+σ²), clipped to [−1, 1]. D: the denoised estimate that the next step starts from. Differences to the exact trajectory of the same noise (x*) and its estimates (D*) run from blue (below) over white to vermillion (above), on a scale that stands over each solver (99.5 %% of its differences are within). Columns are levels, noise falls to the right%s.",
+			thinned(f, budget)),
 		width: pageWidth, height: height,
 		draw: func(c draw.Canvas) {
 			y := c.Max.Y
@@ -136,6 +131,7 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 				bold := plain
 				bold.bold = true
 				bold.fill(c, vg.Point{X: c.Min.X + margin, Y: y + 0.35*titleSize}, 0, b.title)
+				small.fill(c, vg.Point{X: c.Max.X - margin, Y: y + 0.35*titleSize}, 1, b.scale)
 				y -= colHead
 				for k, head := range b.heads {
 					x := c.Min.X + margin + labelWidth + vg.Length(k)*(tile+gap)
@@ -161,8 +157,7 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 				}
 				y -= 5
 			}
-			colourScale(c, vg.Point{X: c.Min.X + margin + labelWidth, Y: y - 12},
-				fmt.Sprintf("difference: ±%s for x_{t} (in units of √(α²+σ²)), ±%s for D", shortNumber(xScale), shortNumber(dScale)))
+			colourScale(c, vg.Point{X: c.Min.X + margin + labelWidth, Y: y - 12}, "difference to the exact one, on the scale over each solver")
 		},
 	}
 }
@@ -200,7 +195,7 @@ func someColumns(steps int) []int {
 	return cols
 }
 
-func thinned(blocks []block, f *folder, budget int) string {
+func thinned(f *folder, budget int) string {
 	for _, s := range f.solvers {
 		if r := f.trace.Run(s, budget); r != nil && r.Steps+1 > maxColumns {
 			return "; runs of more than " + strconv.Itoa(maxColumns-1) + " steps are thinned evenly"

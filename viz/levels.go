@@ -147,6 +147,7 @@ func (f *folder) gridLevels() *Figure {
 		}
 		return 1
 	})
+	var lost dropped
 	y := linearAxis(lambdaLabel, lambdas)
 	levels := panel{
 		title: "levels of each grid",
@@ -166,6 +167,10 @@ func (f *folder) gridLevels() *Figure {
 	row := []panel{levels}
 	if len(curve) > 0 {
 		p := panel{title: "λ on the schedule", x: linearAxis("time t, rising with noise", ts), y: y}
+		if wide(ts) {
+			lost.see(ts...)
+			p.x = logAxis("time t, rising with noise", ts)
+		}
 		p.layers = append(p.layers, func(pn pen) {
 			var xs, ys []float64
 			for _, c := range curve {
@@ -185,6 +190,17 @@ func (f *folder) gridLevels() *Figure {
 	}
 	return simpleFigure("grid-levels",
 		"Where each grid puts its levels on the SNR curve",
-		"The grey line joins the levels of all grids: it is the schedule where they are dense. A grid of n steps has n + 1 levels; solvers with the same number of steps share them.",
+		"The grey line joins the levels of all grids: it is the schedule where they are dense. A grid of n steps has n + 1 levels; solvers with the same number of steps share them."+lost.note(),
 		pageWidth, 6*vg.Centimeter, [][]panel{row}, nil)
+}
+
+// wide tells whether the positive values cover more than three decades.
+func wide(v []float64) bool {
+	lo, hi := math.Inf(1), 0.0
+	for _, x := range v {
+		if x > 0 {
+			lo, hi = math.Min(lo, x), math.Max(hi, x)
+		}
+	}
+	return hi > 1000*lo
 }

@@ -41,6 +41,7 @@ type viewPlane struct {
 type viewSolver struct {
 	Name   string `json:"name"`
 	Colour string `json:"colour"` // empty: the page's ink
+	Dashed bool   `json:"dashed"` // tells apart solvers of one colour
 	Noise  bool   `json:"noise"`
 }
 
@@ -124,7 +125,7 @@ func (f *folder) view() (*view, []byte, error) {
 		if c == ink {
 			colour = ""
 		}
-		v.Solvers = append(v.Solvers, viewSolver{s, colour, f.noise[s]})
+		v.Solvers = append(v.Solvers, viewSolver{s, colour, len(f.styles[s].dashes) > 0, f.noise[s]})
 	}
 	var b block8
 	b.samples = len(t.Samples)
@@ -136,6 +137,7 @@ func (f *folder) view() (*view, []byte, error) {
 	shown := func(steps int) bool { return steps <= max(maxViewSteps, shortest) }
 	if t.Dim() == 2 {
 		v.Kind = "plane"
+		b.samples = min(b.samples, maxWalks)
 		x, y := planeAxes(t)
 		v.Plane = &viewPlane{Box: [4]num{num(x.lo), num(x.hi), num(y.lo), num(y.hi)}}
 		if t.Density != nil {

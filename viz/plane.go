@@ -72,6 +72,9 @@ func contours(g *runfile.DensityGrid) [][]float64 {
 	return out
 }
 
+// maxWalks is how many trajectories a picture of the plane shows.
+const maxWalks = 12
+
 // plane draws the trajectories of 2-D problems over density contours, every
 // solver next to the exact ones.
 func (f *folder) plane(budget int) *Figure {
@@ -84,7 +87,7 @@ func (f *folder) plane(budget int) *Figure {
 		lines = contours(t.Density)
 	}
 	x, y := planeAxes(t)
-	n := len(t.Samples)
+	n, drawn := len(t.Samples), min(len(t.Samples), maxWalks)
 	walk := func(v []float32, steps, sample int) (xs, ys []float64) {
 		for k := range steps + 1 {
 			xs = append(xs, float64(v[(k*n+sample)*2]))
@@ -106,7 +109,7 @@ func (f *folder) plane(budget int) *Figure {
 	exact := func(steps int, width vg.Length, c color.NRGBA, ends bool) func(pen) {
 		return func(p pen) {
 			ref, ok := t.Refs[steps]
-			for i := 0; ok && i < n; i++ {
+			for i := 0; ok && i < drawn; i++ {
 				xs, ys := walk(ref.X, steps, i)
 				p.line(xs, ys, draw.LineStyle{Color: c, Width: width})
 				if ends {
@@ -129,7 +132,7 @@ func (f *folder) plane(budget int) *Figure {
 			p.layers = append(p.layers, exact(finest, 0.8, color.NRGBA{0, 0, 0, 90}, false))
 		}
 		p.layers = append(p.layers, func(pn pen) {
-			for i := range n {
+			for i := range drawn {
 				xs, ys := walk(r.X, r.Steps, i)
 				pn.line(xs, ys, draw.LineStyle{Color: look.color, Width: 0.9})
 				pn.marks(xs, ys, style{color: look.color, marker: markers[0]}, 1.1)
@@ -160,7 +163,7 @@ func (f *folder) plane(budget int) *Figure {
 	return &Figure{
 		Name:    "trajectories",
 		Title:   fmt.Sprintf("Trajectories at a budget of %d evaluations: same noise for every solver", budget),
-		Caption: "Walks of the kept rows, a dot a level, over contours of the data's log-density (0.5, 2, 4.5 and 8 below its peak). Grey behind a deterministic solver: the exact trajectory from the same noise. States outside the frame are cut off.",
+		Caption: count(drawn, "walk") + ", a dot a level, over contours of the data's log-density (0.5, 2, 4.5 and 8 below its peak). Grey behind a deterministic solver: the exact trajectory from the same noise. What lies outside the frame is cut off.",
 		width:   pageWidth, height: height,
 		draw: func(c draw.Canvas) { drawPanels(c, rows) },
 	}

@@ -2,6 +2,7 @@ package viz
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"snrlab/internal/runfile"
@@ -64,10 +66,16 @@ func saveFigures(dir string, figures []*Figure) error {
 	}
 	var captions strings.Builder
 	captions.WriteString("# Figures\n")
+	errs := make([]error, len(figures))
+	var wait sync.WaitGroup
+	for i, g := range figures {
+		wait.Go(func() { errs[i] = g.Save(dir) })
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	for _, g := range figures {
-		if err := g.Save(dir); err != nil {
-			return err
-		}
 		fmt.Fprintf(&captions, "\n## %s\n\n**%s.** %s\n", g.Name, g.Title, g.Caption)
 	}
 	return runfile.WriteFile(filepath.Join(dir, "captions.md"), func(w io.Writer) error {
@@ -209,11 +217,7 @@ func (f *folder) lede() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s at %s of %s denoiser evaluations a sample. ", count(len(f.solvers), "solver"), numberWord(len(budgets), "a budget", "budgets"), joined(budgets))
-	b.WriteString("Every solver starts from the same noise")
-	if f.run.Key != "" {
-		fmt.Fprintf(&b, " (key %s)", f.run.Key)
-	}
-	b.WriteString(", and solvers that take the same number of steps visit the same levels. Budgets are matched by evaluations (NFE), not by steps: a method that evaluates twice a step takes half as many steps. ")
+	b.WriteString("Every solver starts from the same noise, and solvers that take the same number of steps visit the same levels. Budgets are matched by evaluations (NFE), not by steps: a method that evaluates twice a step takes half as many steps. ")
 	if len(sure) > 0 {
 		b.WriteString("Deterministic solvers are measured against the exact trajectory from the same noise. ")
 	}

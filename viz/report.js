@@ -227,8 +227,8 @@ const theme = (() => {
   };
 
   // 2-D problems: points on density contours.
-  const plane = s => {
-    const [x0, x1, y0, y1] = view.plane.box;
+  const plane = (s, box) => {
+    const [x0, x1, y0, y1] = box;
     const w = 400, h = w * (y1 - y0) / (x1 - x0);
     const px = x => (x - x0) / (x1 - x0) * w, py = y => h - (y - y0) / (y1 - y0) * h;
     const clip = "clip" + s.letter;
@@ -251,34 +251,54 @@ const theme = (() => {
       if (s.ref) g.append(make("polyline", {points: path(s.ref.x, s.run.steps, i), fill: "none", stroke: "currentColor", "stroke-width": on ? 1.5 : 1, "stroke-opacity": on ? .8 : .2, "stroke-dasharray": "5 3"}));
       g.append(make("polyline", {points: path(s.run.x, s.k, i), fill: "none", stroke: colour, "stroke-width": on ? 2.2 : 1, "stroke-opacity": on ? 1 : .35}));
       const [cx, cy] = at(s.run.x, s.k, i);
-      g.append(make("circle", {cx, cy, r: on ? 4.5 : 2.5, fill: colour, "fill-opacity": on ? 1 : .5}));
-      if (!on) continue;
+      const disc = () => g.append(make("circle", {cx, cy, r: on ? 4.5 : 2.5, fill: colour, "fill-opacity": on ? 1 : .5}));
+      if (!on) { disc(); continue; }
+      // What is exact goes below, a little larger.
+      const cross = (x, y, r, stroke) => g.append(make("path", {d: `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`, stroke, "stroke-width": 2}));
+      const estimate = s.k < s.run.steps;
       if (s.ref) {
         const [rx, ry] = at(s.ref.x, s.k, i);
-        g.append(make("circle", {cx: rx, cy: ry, r: 4.5, fill: "none", stroke: "currentColor", "stroke-width": 1.5}));
+        g.append(make("circle", {cx: rx, cy: ry, r: 7, fill: "none", stroke: "currentColor", "stroke-width": 1.5}));
+        if (estimate && s.ref.d.length > 2 * s.k * samples) cross(...at(s.ref.d, s.k, i), 7, "currentColor");
       }
-      if (s.k < s.run.steps) {
-        const mark = (x, y, stroke) => g.append(make("path", {d: `M${x - 5} ${y - 5}L${x + 5} ${y + 5}M${x - 5} ${y + 5}L${x + 5} ${y - 5}`, stroke, "stroke-width": 1.8}));
+      if (estimate) {
         const [dx, dy] = at(s.run.d, s.k, i);
         g.append(make("line", {x1: cx, y1: cy, x2: dx, y2: dy, stroke: colour, "stroke-dasharray": "2 3"}));
-        mark(dx, dy, colour);
-        if (s.ref && s.ref.d.length > 2 * s.k * samples) mark(...at(s.ref.d, s.k, i), "currentColor");
+        cross(dx, dy, 5, colour);
       }
+      disc();
     }
     svg.append(make("rect", {x: .5, y: .5, width: w - 1, height: h - 1, fill: "none", stroke: "currentColor", "stroke-opacity": .25}));
     return make("div", {}, svg, make("p", {class: "remark"},
       `Disc: state (${coordinates(s)}). Ring: exact state. Crosses: denoised estimates, exact one in ink. Dashes: the exact walk. Grey curves: density of the data.`));
+  };
+  // The frame: around the density, and as much wider as the chosen row is.
+  const frame = list => {
+    let [x0, x1, y0, y1] = view.plane.box;
+    let far = 1;
+    const cx = (x0 + x1) / 2, cy = (y0 + y1) / 2;
+    const see = (v, i) => {
+      far = Math.max(far, 1.08 * Math.abs(v[i] - cx) / (x1 - cx), 1.08 * Math.abs(v[i + 1] - cy) / (y1 - cy));
+    };
+    for (const s of list) {
+      if (!s) continue;
+      const i = 2 * (s.k * samples + state.sample);
+      see(s.run.x, i);
+      if (s.ref) see(s.ref.x, i);
+    }
+    if (!Number.isFinite(far)) far = 1;
+    return [cx - far * (cx - x0), cx + far * (x1 - cx), cy - far * (cy - y0), cy + far * (y1 - cy)];
   };
   const coordinates = s => {
     const i = 2 * (s.k * samples + state.sample);
     return number(s.run.x[i]) + ", " + number(s.run.x[i + 1]);
   };
 
-  const card = (el, s, letter, scaleX, scaleD) => {
+  const card = (el, s, letter, scaleX, scaleD, box) => {
     el.replaceChildren();
-    const name = view.solvers[letter === "A" ? state.a : state.b].name;
-    const swatch = make("i");
-    swatch.style.background = view.solvers[letter === "A" ? state.a : state.b].colour || "var(--ink)";
+    const {name, colour, dashed} = view.solvers[letter === "A" ? state.a : state.b];
+    const swatch = make("i", {class: dashed ? "hollow" : ""});
+    swatch.style.color = colour || "var(--ink)";
     el.append(make("h3", {}, swatch, name, make("span", {class: "letter"}, letter)));
     if (!s) {
       el.append(make("p", {class: "at"}, `did not run at a budget of ${state.budget}.`));
@@ -287,7 +307,7 @@ const theme = (() => {
     s.letter = letter;
     const {run, k} = s;
     el.append(make("p", {class: "at"}, `step ${k} of ${run.steps} · ${run.nfe[k]} evaluations · λ = ${number(run.lambda[k])}`));
-    el.append(view.kind === "plane" ? plane(s) : images(s, scaleX, scaleD));
+    el.append(view.kind === "plane" ? plane(s, box) : images(s, scaleX, scaleD));
     const table = make("table", {class: "numbers"});
     const body = make("tbody");
     table.append(body);
@@ -318,8 +338,8 @@ const theme = (() => {
       const run = runOf(solver, state.budget);
       if (!run) continue;
       const noise = view.solvers[solver].noise;
-      lines.push({letter, run, solver, list: noise ? run.strong : run.global, name: noise ? "strong" : "global", dash: "", r: 3.2});
-      if (!noise) lines.push({letter, run, solver, list: run.local, name: "one step", dash: "4 3", r: 0});
+      lines.push({letter, run, solver, list: noise ? run.strong : run.global, name: noise ? "strong" : "global", dash: view.solvers[solver].dashed ? "8 4" : "", width: 1.8, r: 3.2});
+      if (!noise) lines.push({letter, run, solver, list: run.local, name: "one step", dash: "2 3", width: 1.3, r: 0});
     }
     const all = lines.flatMap(l => l.list).filter(v => v > 0 && v < Infinity);
     const end = Math.max(1, ...lines.map(l => l.run.nfe[l.run.steps]));
@@ -355,14 +375,14 @@ const theme = (() => {
         pen = "L";
       });
       if (!d) continue;
-      svg.append(make("path", {d, fill: "none", stroke, "stroke-width": 1.8, "stroke-dasharray": l.dash}));
+      svg.append(make("path", {d, fill: "none", stroke, "stroke-width": l.width, "stroke-dasharray": l.dash}));
       if (l.r) l.list.forEach((v, k) => {
         if (!(v > 0 && v < Infinity)) return;
         const x = px(l.run.nfe[k]), y = py(v);
         svg.append(l.letter === "A" ? make("circle", {cx: x, cy: y, r: l.r, fill: stroke})
           : make("rect", {x: x - l.r, y: y - l.r, width: 2 * l.r, height: 2 * l.r, fill: "var(--card)", stroke, "stroke-width": 1.5}));
       });
-      svg.append(make("line", {x1: lx, x2: lx + 22, y1: 10, y2: 10, stroke, "stroke-width": 1.8, "stroke-dasharray": l.dash}));
+      svg.append(make("line", {x1: lx, x2: lx + 22, y1: 10, y2: 10, stroke, "stroke-width": l.width, "stroke-dasharray": l.dash}));
       if (l.r) svg.append(l.letter === "A" ? make("circle", {cx: lx + 11, cy: 10, r: l.r, fill: stroke})
         : make("rect", {x: lx + 11 - l.r, y: 10 - l.r, width: 2 * l.r, height: 2 * l.r, fill: "var(--card)", stroke, "stroke-width": 1.5}));
       const label = `${l.letter} ${l.name}`;
@@ -397,8 +417,9 @@ const theme = (() => {
     $("forth").disabled = at === stops.length - 1;
     const a = shown(state.a), b = shown(state.b);
     const scaleX = Math.max(largest(a?.dx), largest(b?.dx)), scaleD = Math.max(largest(a?.dd), largest(b?.dd));
-    card($("card-a"), a, "A", scaleX, scaleD);
-    card($("card-b"), b, "B", scaleX, scaleD);
+    const box = view.kind === "plane" ? frame([a, b]) : null;
+    card($("card-a"), a, "A", scaleX, scaleD, box);
+    card($("card-b"), b, "B", scaleX, scaleD, box);
     $("chart").replaceChildren(chart());
   };
   const go = at => {

@@ -48,7 +48,7 @@ func (f *folder) samples() *Figure {
 	h := w * vg.Length(b.Dy()) / vg.Length(b.Dx())
 	return &Figure{
 		Name: "samples", Title: name,
-		Caption: fmt.Sprintf("%d samples each, values in [−1, 1] from black to white, clipped; not chosen by hand.", n),
+		Caption: fmt.Sprintf("%d samples%s, values in [−1, 1] from black to white, clipped; not chosen by hand.", n, numberWord(len(sheets), "", " each")),
 		width:   margin*2 + vg.Length(len(sheets))*w + vg.Length(len(sheets)-1)*gap, height: h + head + margin,
 		draw: func(c draw.Canvas) {
 			for i, s := range sheets {
