@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 
 	"snrlab/data"
 	"snrlab/internal/runfile"
@@ -63,6 +65,13 @@ type FitReport struct {
 func (f Fit) Run(ctx context.Context, path string, progress func(mppca.Progress)) (*FitReport, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
+	}
+	// Learn that the file cannot be written before the work, not after it.
+	if err := canWrite(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("experiments: cannot write %s: %w", path, err)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("experiments: %s is a folder: expected the name of a file", path)
 	}
 	train, err := data.LoadMNIST(f.MNIST, "train")
 	if err != nil {
