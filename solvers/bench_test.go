@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
+	"time"
 
 	"snrlab/models"
 	"snrlab/schedules"
@@ -32,50 +34,51 @@ func fill(x []float64) {
 // BenchmarkStep measures one step of DPM-Solver++(2M) on 64×3×256×256 values,
 // its check for NaN included, against plain copies that move the same bytes:
 // a step reads the state and two answers and writes the new state, four
-// arrays, as two copies do.
+// arrays, as two copies do. An op is a step and the copies, alternating so that
+// other load of the machine meets both; the ratio is that of their medians.
 func BenchmarkStep(b *testing.B) {
-	const rows = 64
 	f := free{[]int{3, 256, 256}}
-	n := rows * models.Dim(f)
+	n := 64 * models.Dim(f)
 	x := make([]float64, n)
 	fill(x)
 	grid, err := schedules.UniformLambda{}.Grid(schedules.EDM{SMin: 0.02, SMax: 80}, 1000)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("dpmpp-2m", func(b *testing.B) {
-		start := func() solvers.Stepper {
-			st, err := solvers.DPMPP2M{}.Start(solvers.Problem{Denoiser: f, Grid: grid}, x)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for range 4 { // fill the history
-				if _, err := st.Step(context.Background()); err != nil {
-					b.Fatal(err)
-				}
-			}
-			return st
+	var st solvers.Stepper
+	restart := func() {
+		if st, err = (solvers.DPMPP2M{}).Start(solvers.Problem{Denoiser: f, Grid: grid}, x); err != nil {
+			b.Fatal(err)
 		}
-		st := start()
-		b.SetBytes(int64(4 * 8 * n))
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := st.Step(context.Background()); errors.Is(err, io.EOF) {
-				b.StopTimer()
-				st = start()
-				b.StartTimer()
-			} else if err != nil {
+		for range 4 { // touch every array
+			if _, err := st.Step(context.Background()); err != nil {
 				b.Fatal(err)
 			}
 		}
-	})
-	b.Run("copies", func(b *testing.B) {
-		from, to := [2][]float64{x, append([]float64(nil), x...)}, [2][]float64{make([]float64, n), make([]float64, n)}
-		b.SetBytes(int64(4 * 8 * n))
-		for b.Loop() {
-			for i := range from {
-				copy(to[i], from[i])
-			}
+	}
+	restart()
+	from, to := [2][]float64{x, slices.Clone(x)}, [2][]float64{slices.Clone(x), slices.Clone(x)}
+	var steps, copies []float64
+	b.ReportAllocs()
+	for b.Loop() {
+		begin := time.Now()
+		_, err := st.Step(context.Background())
+		steps = append(steps, time.Since(begin).Seconds())
+		if errors.Is(err, io.EOF) {
+			restart()
+		} else if err != nil {
+			b.Fatal(err)
 		}
-	})
+		begin = time.Now()
+		for i := range from {
+			copy(to[i], from[i])
+		}
+		copies = append(copies, time.Since(begin).Seconds())
+	}
+	slices.Sort(steps)
+	slices.Sort(copies)
+	step, plain := steps[len(steps)/2], copies[len(copies)/2]
+	b.ReportMetric(1e3*step, "ms/step")
+	b.ReportMetric(1e3*plain, "ms/copies")
+	b.ReportMetric(step/plain, "step/copies")
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync"
 
 	"snrlab/internal/par"
 	"snrlab/rng"
@@ -28,7 +27,7 @@ type Brownian struct {
 	w      []float64 // rows×levels×dim: W at the clock
 	keys   []rng.Key // of the paths
 	churn  *Independent
-	gens   sync.Pool // of *generator, for integrals
+	gens   freeList[generator] // for integrals
 }
 
 const (
@@ -56,7 +55,6 @@ func NewBrownian(keys []rng.Key, dim int, grids ...schedules.Grid) (*Brownian, e
 		return nil, fmt.Errorf("solvers: Brownian paths for %d rows of %d values: expected at least 1 of each", len(keys), dim)
 	}
 	b := &Brownian{dim: dim, keys: make([]rng.Key, len(keys)), churn: NewIndependent(keys)}
-	b.gens.New = func() any { g := newGenerator(); return &g }
 	for i, k := range keys {
 		b.keys[i] = k.Split("brownian", 0)
 	}
@@ -99,7 +97,7 @@ func cellEdge(k int) float64 {
 // pathBuilder draws one row's path after another.
 type pathBuilder struct {
 	*Brownian
-	gen  generator
+	gen  *generator
 	key  rng.Key
 	out  []float64            // levels×dim of the row
 	mid  [cellDepth][]float64 // W at the point that each depth bisects at
@@ -237,8 +235,8 @@ func (b *Brownian) at(row, level int) []float64 {
 // integral given the ends of the path is normal with mean Δτ ΔW/2 and variance
 // Δτ³/12, independent between intervals; over longer ones it is the sum.
 func (b *Brownian) integrate(dst []float64, from, to int) {
-	g := b.gens.Get().(*generator)
-	defer b.gens.Put(g)
+	g := b.gens.get(newGenerator)
+	defer b.gens.put(g)
 	total := b.clock[to] - b.clockAt(from)
 	for i, key := range b.keys {
 		out, start := dst[i*b.dim:(i+1)*b.dim], b.at(i, from)

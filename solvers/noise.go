@@ -25,7 +25,7 @@ func RowKeys(root rng.Key, first, n int) []rng.Key {
 // concurrent use.
 type Independent struct {
 	keys []rng.Key
-	jobs sync.Pool // of *drawJob, so that a request allocates nothing
+	jobs freeList[drawJob]
 }
 
 // NewIndependent returns the source whose row i belongs to keys[i].
@@ -38,15 +38,15 @@ func (s *Independent) Normal(req NoiseRequest) error {
 	if err := checkRows(req, len(s.keys)); err != nil {
 		return err
 	}
-	j, _ := s.jobs.Get().(*drawJob)
-	if j == nil {
-		j = &drawJob{keys: s.keys, gens: newGenerators(len(s.keys))}
+	j := s.jobs.get(func() *drawJob {
+		j := &drawJob{keys: s.keys, gens: newGenerators(len(s.keys))}
 		j.run = j.rows
-	}
+		return j
+	})
 	j.req = req
 	par.Rows(len(s.keys), max(1, drawGrain*len(s.keys)/len(req.Z)), j.run)
 	j.req = NoiseRequest{}
-	s.jobs.Put(j)
+	s.jobs.put(j)
 	return nil
 }
 
@@ -57,7 +57,7 @@ const drawGrain = 1 << 14
 // that rows can be drawn in parallel.
 type drawJob struct {
 	keys []rng.Key
-	gens []generator
+	gens []*generator
 	req  NoiseRequest
 	run  func(lo, hi int)
 }
@@ -76,7 +76,7 @@ func (j *drawJob) rows(lo, hi int) {
 
 // integralGivenIncrement draws I = ∫(W − W_from)dτ / Δτ^{3/2} given the scaled
 // increment z = ΔW/Δτ^{1/2}: normal with mean z/2 and variance 1/12.
-func integralGivenIncrement(g generator, dst, z []float64) {
+func integralGivenIncrement(g *generator, dst, z []float64) {
 	g.normal(dst)
 	sd := math.Sqrt(1.0 / 12)
 	for j := range dst {
@@ -95,6 +95,31 @@ func checkRows(req NoiseRequest, n int) error {
 	return nil
 }
 
+// freeList keeps what requests reuse, so that they allocate nothing. It holds as
+// many as there were requests at once, and unlike a sync.Pool keeps them.
+type freeList[T any] struct {
+	mu   sync.Mutex
+	free []*T
+}
+
+func (l *freeList[T]) get(make func() *T) *T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.free) - 1
+	if n < 0 {
+		return make()
+	}
+	v := l.free[n]
+	l.free = l.free[:n]
+	return v
+}
+
+func (l *freeList[T]) put(v *T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, v)
+}
+
 // generator is a stream that is reopened with other keys without allocating.
 // It gives the numbers of Key.Stream.
 type generator struct {
@@ -102,22 +127,22 @@ type generator struct {
 	rand *rand.Rand
 }
 
-func newGenerator() generator {
+func newGenerator() *generator {
 	src := rand.NewChaCha8([32]byte{})
-	return generator{src, rand.New(src)}
+	return &generator{src, rand.New(src)}
 }
 
-func newGenerators(n int) []generator {
-	g := make([]generator, n)
+func newGenerators(n int) []*generator {
+	g := make([]*generator, n)
 	for i := range g {
 		g[i] = newGenerator()
 	}
 	return g
 }
 
-func (g generator) open(k rng.Key) { g.src.Seed(k) }
+func (g *generator) open(k rng.Key) { g.src.Seed(k) }
 
-func (g generator) normal(dst []float64) {
+func (g *generator) normal(dst []float64) {
 	for i := range dst {
 		dst[i] = g.rand.NormFloat64()
 	}

@@ -46,7 +46,8 @@ var variants = map[string]string{
 }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names
-// that other programs use, "DPM++ 2M" for instance.
+// that are used elsewhere: the aliases of the registry's entries ("DPM++ 2M",
+// "Euler a"), DDPM for ddim(eta=1), and k-diffusion's LMS for ab4(last=own).
 func Parse(s string) (Solver, error) {
 	r := Registry()
 	name := strings.TrimSpace(s)

@@ -259,7 +259,7 @@ func rowsAlone(t *testing.T, s solvers.Solver) {
 		}
 	}
 	// Large enough that work is split over processors.
-	const big = 70000
+	const big = 40000
 	g := grids(t)[3]
 	p, x := problem(g, big, 2), initial(g.grid[0], big, 2)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
