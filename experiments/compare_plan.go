@@ -70,7 +70,13 @@ func newComparison(c *Compare, o Options) (*comparison, []string, error) {
 			return nil, nil, fmt.Errorf("field trace.solvers: %s is not one of the solvers", name)
 		}
 	}
-	return m, notes, m.collectLevels()
+	if err := m.collectLevels(); err != nil {
+		return nil, nil, err
+	}
+	if free, err := freeMemory(); err == nil && m.memory()>>20 > int64(free) {
+		return nil, nil, fmt.Errorf("field rows is %d: the comparison would hold about %d MB and %d MB are free; use fewer rows, budgets or fine steps", c.Rows, m.memory()>>20, free)
+	}
+	return m, notes, nil
 }
 
 // entry returns the solver of a name, nil if there is none.
@@ -190,6 +196,22 @@ func startStates(m *Model, at schedules.Level, start string, labels []int, keys 
 	return x, nil
 }
 
+// memory estimates the bytes that the comparison holds at once: the reference
+// and its estimates, one cell of it on its way to disk, the Brownian path, one
+// stochastic solver's fine run, and what every solver keeps.
+func (m *comparison) memory() int64 {
+	state := 8 * int64(m.dim)
+	exact, fine := int64(len(m.exact)), int64(len(m.fine))
+	kept := int64(0)
+	for _, e := range m.entries {
+		for _, r := range e.runs {
+			kept += int64(m.Rows) + int64(r.steps+1)*int64(m.Local.Rows+m.Trace.Rows)
+		}
+	}
+	block := int64(min(m.Rows, referenceBlock))
+	return state * (2*exact*int64(m.Rows) + 3*exact*block + 3*fine*int64(m.Rows) + kept)
+}
+
 // parts states the cost of the comparison. What a row's adaptive integration
 // takes depends on the model; the estimates are for the demo's kind.
 func (m *comparison) parts() []PlanPart {
@@ -222,6 +244,6 @@ func (m *comparison) parts() []PlanPart {
 // Evaluations of one row's integration from noise to data at 1e-10, and of one
 // step of a solver at 1e-7, as measured on the digit mixture.
 const (
-	evalsOfReference = 1500
-	evalsOfLocalStep = 40
+	evalsOfReference = 550
+	evalsOfLocalStep = 30
 )

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 // its environment it runs that and nothing else, and can be killed.
 func TestMain(m *testing.M) {
 	if text := os.Getenv("SNRLAB_TEST_RECIPE"); text != "" {
+		limitFiles(os.Getenv("SNRLAB_TEST_LIMIT"))
 		if err := runChild(text, os.Getenv("SNRLAB_TEST_OUT")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -171,6 +173,38 @@ func TestRun_Resume(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disk that fills up in the middle is an error that names the file; nothing
+// half-written stays behind, and once there is room the run goes on to the
+// same bytes.
+func TestRun_FullDisk(t *testing.T) {
+	text := fmt.Sprintf(small, "gm2d", 60)
+	whole := t.TempDir()
+	if b, err := child(text, whole).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	out := t.TempDir()
+	// A limit on the size of one file stands in for the disk: writing past it
+	// fails as writing to a full disk does.
+	b, err := child(text, out, "SNRLAB_TEST_LIMIT=12000").CombinedOutput()
+	if err == nil || !strings.Contains(string(b), "write") || !strings.Contains(string(b), out) {
+		t.Fatalf("got %v: %s; expected an error that names the file", err, b)
+	}
+	var left []string
+	err = filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
+		if halfWritten.MatchString(d.Name()) {
+			left = append(left, p)
+		}
+		return err
+	})
+	if err != nil || len(left) > 0 {
+		t.Errorf("half-written files %v, %v", left, err)
+	}
+	if b, err := child(text, out).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	sameFiles(t, dataFiles(t, whole), dataFiles(t, out))
 }
 
 func parse(t *testing.T, text string) *Recipe {
