@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"snrlab/internal/simd"
 	"snrlab/models"
@@ -150,20 +151,19 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 
 	w := &walk{solver: s, method: m, rows: rows, dim: dim, promised: int(props.Order)}
 	w.problem = p
-	w.problem.Grid = append(schedules.Grid(nil), p.Grid...)
-	w.problem.Labels = append([]int(nil), p.Labels...)
-	if p.Labels == nil {
-		w.problem.Labels = nil
-	}
+	w.problem.Grid, w.problem.Labels = slices.Clone(p.Grid), slices.Clone(p.Labels)
 	n := len(x)
-	w.state, w.next, w.d = append([]float64(nil), x...), make([]float64, n), make([]float64, n)
+	w.state, w.next, w.d = slices.Clone(x), make([]float64, n), make([]float64, n)
 	w.past = arrays(m.history, n)
 	w.tmp = arrays(m.scratch, n)
 	if m.keep == noise {
 		w.e = make([]float64, n)
 	}
 	if props.Stochastic {
-		w.z, w.moved = make([]float64, n), make([]float64, n)
+		w.z = make([]float64, n)
+	}
+	if m.churn.SChurn > 0 {
+		w.moved = make([]float64, n)
 	}
 
 	var cfg runConfig
@@ -229,6 +229,9 @@ func (w *walk) resume(s State) error {
 		if len(h) != len(w.state) {
 			return fmt.Errorf("earlier evaluation %d of the state to resume has %d values, the start %d", k, len(h), len(w.state))
 		}
+		if i, bad := firstNonFinite(h); bad {
+			return fmt.Errorf("earlier evaluation %d of the state to resume is %g in row %d, column %d: expected finite values", k, h[i], i/w.dim, i%w.dim)
+		}
 		copy(w.past[k], h)
 	}
 	copy(w.state, s.X)
@@ -241,9 +244,9 @@ func (w *walk) resume(s State) error {
 
 // State implements [Stepper].
 func (w *walk) State() State {
-	s := State{Solver: w.solver.String(), Index: w.index, Evals: w.evals, X: append([]float64(nil), w.state...)}
+	s := State{Solver: w.solver.String(), Index: w.index, Evals: w.evals, X: slices.Clone(w.state)}
 	for _, h := range w.past[:w.known] {
-		s.History = append(s.History, append([]float64(nil), h...))
+		s.History = append(s.History, slices.Clone(h))
 	}
 	if src, ok := w.problem.Noise.(positioned); ok {
 		s.Noise = src.Position()
