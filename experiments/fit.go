@@ -52,7 +52,7 @@ func (f Fit) Validate() error {
 }
 
 // FitReport is what a fit reached: the origin that is stored in the file, and
-// the log likelihood of the training images with their classes, in nats per
+// the log likelihood of the training images given their classes, in nats per
 // dimension, before the first iteration and after each.
 type FitReport struct {
 	data.Origin

@@ -35,7 +35,7 @@ func Defaults() Options {
 type Progress struct {
 	Iteration int     // 0..Total; 0 is the start
 	Total     int     // Options.Iterations; a fit that converges ends earlier
-	LogLik    float64 // log p(x, class), mean over rows, in nats per dimension
+	LogLik    float64 // log p(x given class), mean over rows, in nats per dimension
 }
 
 // Validate reports the first setting that cannot be used.
@@ -60,7 +60,7 @@ func (o Options) Validate() error {
 // Result is a fitted mixture and how it was reached.
 type Result struct {
 	Mixture
-	LogLik    []float64 // log p(x, class) in nats per dimension, before the first iteration and after each; never falls
+	LogLik    []float64 // log p(x given class), mean over rows, in nats per dimension: before the first iteration and after each; never falls
 	Converged bool      // whether the gain fell below the tolerance
 	Dropped   int       // components that lost all their rows
 }
@@ -70,7 +70,7 @@ var ErrNotFinite = errors.New("value is not finite")
 
 // Fit maximises the likelihood of n rows of dim numbers under
 //
-//	p(x, c) = Σ_{k of class c} π_k N(x; μ_k, W_kᵀ W_k + σ_k² I)
+//	p(x given c) = Σ_{k of class c} π_k N(x; μ_k, W_kᵀ W_k + σ_k² I)
 //
 // by expectation maximisation [TB99, section 3 and appendix C], Clusters
 // components to each class. labels is nil (one class, called −1) or holds the
