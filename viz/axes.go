@@ -144,7 +144,7 @@ func logAxis(label string, values []float64) axis {
 		}
 		a.ticks = append(a.ticks, t)
 	}
-	few, fewer := span < 1.2, span < 0.8
+	few, fewer := math.Floor(a.hi) < math.Ceil(a.lo)+1, span < 0.8 // less than two decades
 	if every == 1 {
 		for k := math.Floor(a.lo); k <= a.hi; k++ {
 			for m := 2.0; m < 10; m++ {
