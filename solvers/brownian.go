@@ -32,9 +32,9 @@ type Brownian struct {
 
 const (
 	// cellDepth is the depth of the dyadic tree: 2^cellDepth cells.
-	cellDepth = 16
+	cellDepth = 14
 	// cellScale spreads the cells over λ: u = 1/(1 + e^{−λ/cellScale}) is cut
-	// evenly, into cells of 4e-4 in λ at λ = 0 and 1e-3 at λ = ±15.
+	// evenly, into cells of 1.5e-3 in λ at λ = 0 and 5e-3 at λ = ±15.
 	cellScale = 6
 	// sameLevel is the difference in λ below which two levels are one.
 	sameLevel = 1e-9
@@ -44,7 +44,7 @@ const (
 // dim values. It takes 8 bytes × rows × levels × dim. Levels at α = 0 and σ = 0
 // are left out: the path is 0 at one end, and nothing asks for the other.
 //
-// The path is made by bisecting the clock down to 65536 cells: each point of
+// The path is made by bisecting the clock down to 16384 cells: each point of
 // the bisection is a draw that belongs to the row's key and the point's place.
 // Levels in one cell are then inserted in order. So W at a level does not
 // depend on which other levels there are, unless two are in one cell, where
