@@ -168,14 +168,16 @@ schedule = "edm"
 spacing = "karras"
 solvers = ["heun", "ddim(eta=1)"]
 budgets = [80, 160]
-rows = 2000
+rows = 1000
 start = "exact"
-[trace]
-rows = 0
+[reference]
+rtol = 1e-8
 [local]
 rows = 0
 [stochastic]
 fine_steps = 0
+[trace]
+rows = 0
 `)
 	for _, s := range info.Summary {
 		if !s.Stochastic {
@@ -206,10 +208,14 @@ spacing = "karras"
 solvers = ["ddim(eta=1)", "heun(schurn=8)"]
 budgets = [40, 80]
 rows = 200
-[trace]
+[reference]
+rtol = 1e-6
+[local]
 rows = 0
 [stochastic]
 fine_steps = 1000
+[trace]
+rows = 0
 `)
 	by := map[string][]runfile.SummaryRow{}
 	for _, s := range info.Summary {

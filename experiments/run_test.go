@@ -133,7 +133,9 @@ func TestRun_Resume(t *testing.T) {
 
 			random := rand.New(rand.NewPCG(1, uint64(tc.rows)))
 			killed, resumed := 0, 0
-			for killed < kills {
+			// At least the kills asked for, half of them with something to resume.
+			more := func() bool { return killed < kills || 2*resumed < kills && killed < 5*kills }
+			for more() {
 				out := t.TempDir()
 				for {
 					c := child(text, out, "GOMAXPROCS=2")
@@ -142,7 +144,7 @@ func TestRun_Resume(t *testing.T) {
 					if err := c.Start(); err != nil {
 						t.Fatal(err)
 					}
-					if killed < kills {
+					if more() {
 						// Long enough that most get past the start, short enough that few end.
 						wait := time.Duration((0.2 + 0.6*random.Float64()) * float64(took))
 						timer := time.AfterFunc(wait, func() { c.Process.Kill() })
