@@ -251,8 +251,8 @@ func TestAxis_Property(t *testing.T) {
 	}
 }
 
-func TestRuns_Golden(t *testing.T) {
-	for s, want := range map[string][]run{
+func TestStretches_Golden(t *testing.T) {
+	for s, want := range map[string][]stretch{
 		"plain":        {{"plain", 1, 0}},
 		"10^{−3}":      {{"10", 1, 0}, {"−3", 0.75, 0.36}},
 		"x_{t} − x*":   {{"x", 1, 0}, {"t", 0.75, -0.18}, {" − x*", 1, 0}},
@@ -260,7 +260,7 @@ func TestRuns_Golden(t *testing.T) {
 		"end^{":        {{"end^{", 1, 0}},
 		"heun(a_b=1)^": {{"heun(a_", 1, 0}, {"b=1)^", 1, 0}},
 	} {
-		got := runs(s)
+		got := stretches(s)
 		text := ""
 		for _, r := range got {
 			text += r.text

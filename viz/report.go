@@ -157,7 +157,7 @@ type tableCell struct {
 func (f *folder) page(figures []*Figure) (*page, error) {
 	p := &page{
 		Run: f.run, Title: f.run.Name, Lede: f.lede(),
-		CSS: template.CSS(reportCSS), JS: template.JS(reportJS), //nolint:gosec // embedded files of this package
+		CSS: template.CSS(reportCSS), JS: template.JS(reportJS), // embedded files of this package
 		Matrix: f.matrix(),
 	}
 	switch f.run.Status {
@@ -203,7 +203,7 @@ func (f *folder) page(figures []*Figure) (*page, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.View, p.Pixels = v, template.HTML(text) //nolint:gosec // base64
+		p.View, p.Pixels = v, template.HTML(text) // base64
 	}
 	return p, nil
 }
@@ -401,7 +401,7 @@ func (f *folder) randomTable() table {
 
 func (f *folder) timingTable() table {
 	t := table{
-		ID: "timings", Title: "Time",
+		ID: "timings", Title: "Seconds",
 		Text: "Clock readings of this one run on this one machine, for the whole batch. They do not repeat, unlike everything above.",
 		Heads: []tableHead{
 			commonHeads[0], commonHeads[1], commonHeads[3],

@@ -146,36 +146,36 @@ func (t textStyle) face(scale vg.Length) font.Face {
 	return fonts().Lookup(f, t.size*scale)
 }
 
-// run is a stretch of text at one size and height.
-type run struct {
+// stretch is a part of a text at one size and height.
+type stretch struct {
 	text        string
 	scale, rise vg.Length
 }
 
-func runs(s string) []run {
-	var out []run
+func stretches(s string) []stretch {
+	var out []stretch
 	for s != "" {
 		i := strings.IndexAny(s, "^_")
 		if i < 0 || i+1 >= len(s) || s[i+1] != '{' {
 			if j := i + 1; i >= 0 && j < len(s) {
-				out = append(out, run{s[:j], 1, 0})
+				out = append(out, stretch{s[:j], 1, 0})
 				s = s[j:]
 				continue
 			}
-			return append(out, run{s, 1, 0})
+			return append(out, stretch{s, 1, 0})
 		}
 		end := strings.IndexByte(s[i:], '}')
 		if end < 0 {
-			return append(out, run{s, 1, 0})
+			return append(out, stretch{s, 1, 0})
 		}
 		if i > 0 {
-			out = append(out, run{s[:i], 1, 0})
+			out = append(out, stretch{s[:i], 1, 0})
 		}
 		rise := vg.Length(0.36)
 		if s[i] == '_' {
 			rise = -0.18
 		}
-		out = append(out, run{s[i+2 : i+end], 0.75, rise})
+		out = append(out, stretch{s[i+2 : i+end], 0.75, rise})
 		s = s[i+end+1:]
 	}
 	return out
@@ -183,7 +183,7 @@ func runs(s string) []run {
 
 func (t textStyle) width(s string) vg.Length {
 	var w vg.Length
-	for _, r := range runs(s) {
+	for _, r := range stretches(s) {
 		f := t.face(r.scale)
 		w += f.Width(r.text)
 	}
@@ -198,7 +198,7 @@ func (t textStyle) capHeight() vg.Length { return 0.72 * t.size }
 func (t textStyle) fill(c draw.Canvas, pt vg.Point, align vg.Length, s string) {
 	pt.X -= align * t.width(s)
 	c.SetColor(t.color)
-	for _, r := range runs(s) {
+	for _, r := range stretches(s) {
 		f := t.face(r.scale)
 		c.FillString(f, vg.Point{X: pt.X, Y: pt.Y + r.rise*t.size}, r.text)
 		pt.X += f.Width(r.text)
