@@ -50,7 +50,7 @@ type StochasticOptions struct {
 
 // LawOptions is how the law of the samples is measured.
 type LawOptions struct {
-	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [Bonneel2015]
+	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [Bonneel]
 	Floors     int `toml:"floors" json:"floors"`         // pairs of exact sample sets that the sampling floor is measured on
 }
 

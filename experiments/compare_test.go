@@ -206,7 +206,7 @@ model = "gm2d"
 schedule = "edm(smin=0.01,smax=20)"
 spacing = "karras"
 solvers = ["ddim(eta=1)", "heun(schurn=8)"]
-budgets = [40, 80]
+budgets = [20, 160]
 rows = 200
 [reference]
 rtol = 1e-6
@@ -223,9 +223,10 @@ rows = 0
 		by[name] = append(by[name], s)
 	}
 	a, b := by["ddim"][0].Strong, by["ddim"][1].Strong
-	// Additive noise: strong order one in the limit; from 40 to 80 steps more than a half is reached.
-	if !(b < a/math.Sqrt2) {
-		t.Errorf("strong error %g at 40 and %g at 80 steps: expected it to fall by more than √2", a, b)
+	// Eight times the steps at a strong order of at least a half is a factor of
+	// 2.8 in the limit; on other noise the error would not fall at all.
+	if !(b < a/2) {
+		t.Errorf("strong error %g at 20 and %g at 160 steps: expected it to fall by more than 2", a, b)
 	}
 	for _, s := range by["heun"] {
 		if !math.IsNaN(s.Strong) {

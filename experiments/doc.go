@@ -14,10 +14,12 @@
 //
 // References:
 //
-//	[Karras2022]  T. Karras, M. Aittala, T. Aila, S. Laine: Elucidating the
-//	              design space of diffusion-based generative models, 2022.
-//	[Bonneel2015] N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
-//	              Wasserstein barycenters of measures, 2015.
-//	[Hairer1993]  E. Hairer, S. P. Nørsett, G. Wanner: Solving ordinary
-//	              differential equations I, 2nd edition, 1993.
+//	[Bonneel] N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
+//	          Wasserstein barycenters of measures. J. Math. Imaging Vis. 51, 2015.
+//	[Efron]   B. Efron, R. J. Tibshirani: An introduction to the bootstrap.
+//	          Chapman & Hall, 1993.
+//	[Hairer]  E. Hairer, S. P. Nørsett, G. Wanner: Solving ordinary differential
+//	          equations I. Springer, 2nd edition, 1993.
+//
+// What a recipe uses is printed by [Cite], from references.bib.
 package experiments

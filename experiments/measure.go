@@ -30,6 +30,14 @@ func appendFloat32(dst []float32, src []float64) []float32 {
 	return dst
 }
 
+// rowsOf are the labels of rows lo to hi; none stay none.
+func rowsOf(labels []int, lo, hi int) []int {
+	if labels == nil {
+		return nil
+	}
+	return labels[lo:hi]
+}
+
 // exactSamples draws n exact samples of the marginal at a level.
 func exactSamples(m *Model, at schedules.Level, labels []int, root rng.Key, purpose string, n int) (metrics.Samples, error) {
 	keys := make([]rng.Key, n)

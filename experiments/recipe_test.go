@@ -108,6 +108,10 @@ func TestRecipe_Refuses(t *testing.T) {
 			t.Errorf("%s: got %v, expected an error with %q", change, err, want)
 		}
 	}
+	leading := edit(edit(minimal, `+ schedule = "beta"`), `+ spacing = "leading"`)
+	if _, err := parse(t, leading).Plan(Options{}); err == nil || !strings.Contains(err.Error(), "start at different levels") {
+		t.Errorf("got %v, expected a refusal of grids that start apart", err)
+	}
 	if _, err := Load("compare-gm2b"); err == nil || !strings.Contains(err.Error(), `did you mean "compare-gm2d"`) {
 		t.Errorf("got %v, expected the nearest embedded recipe", err)
 	}
