@@ -134,6 +134,7 @@ func (r *ScheduleReport) Curves() []viz.ScheduleCurve {
 		for _, l := range g.Curve {
 			c.T, c.Lambda = append(c.T, float64(l.T)), append(c.Lambda, float64(l.LogSNR))
 			c.Alpha, c.Sigma = append(c.Alpha, float64(l.Alpha)), append(c.Sigma, float64(l.Sigma))
+			c.Rate = append(c.Rate, float64(l.Rate))
 		}
 		for _, l := range g.Levels {
 			c.LevelT, c.LevelLambda = append(c.LevelT, float64(l.T)), append(c.LevelLambda, float64(l.LogSNR))

@@ -360,7 +360,7 @@ func TestSchedules_Property(t *testing.T) {
 	inf := math.Inf(1)
 	c := ScheduleCurve{
 		Name: "flow", T: []float64{0, 0.5, 1}, Lambda: []float64{inf, 0, -inf},
-		Alpha: []float64{1, 0.5, 0}, Sigma: []float64{0, 0.5, 1}, LevelT: []float64{1, 0}, LevelLambda: []float64{-inf, inf},
+		Alpha: []float64{1, 0.5, 0}, Sigma: []float64{0, 0.5, 1}, Rate: []float64{-inf, -8, -inf}, LevelT: []float64{1, 0}, LevelLambda: []float64{-inf, inf},
 	}
 	g, err := Schedules([]ScheduleCurve{c, c})
 	if err != nil {
@@ -376,8 +376,19 @@ func TestSchedules_Property(t *testing.T) {
 	if !strings.Contains(g.Caption, "left out") {
 		t.Errorf("the caption does not say that values are left out: %s", g.Caption)
 	}
+	// A schedule on another domain is drawn over the same unit of time: its λ(u)
+	// is the same, and dλ/du is (b − a) dλ/dt.
+	wide := c
+	wide.T, wide.LevelT, wide.Rate = []float64{0, 40, 80}, []float64{80, 0}, []float64{-inf, -0.1, -inf}
+	moved, differ := onUnitTime([]ScheduleCurve{c, wide})
+	if !differ || !slices.Equal(moved[1].T, c.T) || !slices.Equal(moved[1].Rate, c.Rate) || !slices.Equal(moved[1].LevelT, c.LevelT) {
+		t.Errorf("on one time axis the schedule is %+v, expected %+v", moved[1], c)
+	}
+	if _, differ := onUnitTime([]ScheduleCurve{wide, wide}); differ {
+		t.Error("schedules with one domain were taken for different")
+	}
 	c.Alpha = c.Alpha[1:]
-	for _, bad := range [][]ScheduleCurve{nil, {c}, {{Name: "point", T: []float64{1}, Lambda: []float64{1}, Alpha: []float64{1}, Sigma: []float64{1}}}} {
+	for _, bad := range [][]ScheduleCurve{nil, {c}, {{Name: "point", T: []float64{1}, Lambda: []float64{1}, Alpha: []float64{1}, Sigma: []float64{1}, Rate: []float64{1}}}} {
 		if _, err := Schedules(bad); err == nil {
 			t.Errorf("%v was drawn", bad)
 		}

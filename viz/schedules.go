@@ -14,8 +14,9 @@ import (
 // empty.
 type ScheduleCurve struct {
 	Name   string
-	T      []float64 // 0…1 or the schedule's own domain
+	T      []float64 // over the schedule's own domain, from clean to noisy
 	Lambda []float64 // log SNR
+	Rate   []float64 // dλ/dt
 	Alpha  []float64
 	Sigma  []float64
 
@@ -23,27 +24,47 @@ type ScheduleCurve struct {
 }
 
 // Schedules draws λ, SNR, α, σ and dλ/dt of several schedules over each other,
-// with the levels of their grids marked on λ. The derivative is the divided
-// difference of neighbouring samples.
+// with the levels of their grids marked on λ. Where the schedules' domains
+// differ, time is the fraction u of the way from the clean end to the noisy one.
 func Schedules(curves []ScheduleCurve) (*Figure, error) {
 	if len(curves) == 0 {
 		return nil, fmt.Errorf("viz: no schedule to draw: expected at least one")
 	}
 	var l legend
-	slope := make([][]float64, len(curves))
-	mid := make([][]float64, len(curves))
 	for i, c := range curves {
 		n := len(c.T)
-		if n < 2 || len(c.Lambda) != n || len(c.Alpha) != n || len(c.Sigma) != n || len(c.LevelT) != len(c.LevelLambda) {
-			return nil, fmt.Errorf("viz: schedule %s: %d times, %d λ, %d α, %d σ, %d and %d levels: expected at least two, the same number of each",
-				c.Name, n, len(c.Lambda), len(c.Alpha), len(c.Sigma), len(c.LevelT), len(c.LevelLambda))
+		if n < 2 || len(c.Lambda) != n || len(c.Alpha) != n || len(c.Sigma) != n || len(c.Rate) != n || len(c.LevelT) != len(c.LevelLambda) {
+			return nil, fmt.Errorf("viz: schedule %s: %d times, %d λ, %d α, %d σ, %d dλ/dt, %d and %d levels: expected at least two, the same number of each",
+				c.Name, n, len(c.Lambda), len(c.Alpha), len(c.Sigma), len(c.Rate), len(c.LevelT), len(c.LevelLambda))
 		}
 		l = append(l, entry{c.Name, styleOf(i)})
-		for k := range n - 1 {
-			mid[i] = append(mid[i], (c.T[k]+c.T[k+1])/2)
-			slope[i] = append(slope[i], math.Abs((c.Lambda[k+1]-c.Lambda[k])/(c.T[k+1]-c.T[k])))
-		}
 	}
+	timeLabel, rateLabel := "time t, rising with noise", "|dλ/dt|"
+	if moved, differ := onUnitTime(curves); differ {
+		curves, timeLabel, rateLabel = moved, "u: 0 at the clean end, 1 at the noisy", "|dλ/du|"
+	}
+	return drawSchedules(curves, l, timeLabel, rateLabel), nil
+}
+
+// onUnitTime moves schedules with different domains to one time axis, and
+// reports whether they need it.
+func onUnitTime(curves []ScheduleCurve) ([]ScheduleCurve, bool) {
+	ends := func(c ScheduleCurve) (float64, float64) { return c.T[0], c.T[len(c.T)-1] }
+	lo, hi := ends(curves[0])
+	differ := false
+	moved := make([]ScheduleCurve, len(curves))
+	for i, c := range curves {
+		a, b := ends(c)
+		differ = differ || a != lo || b != hi
+		unit := func(t float64) float64 { return (t - a) / (b - a) }
+		c.T, c.LevelT = mapped(c.T, unit), mapped(c.LevelT, unit)
+		c.Rate = mapped(c.Rate, func(r float64) float64 { return r * (b - a) })
+		moved[i] = c
+	}
+	return moved, differ
+}
+
+func drawSchedules(curves []ScheduleCurve, l legend, timeLabel, rateLabel string) *Figure {
 	type kind struct {
 		title, label string
 		log          bool
@@ -52,7 +73,7 @@ func Schedules(curves []ScheduleCurve) (*Figure, error) {
 	kinds := []kind{
 		{"log SNR", "λ = log(α²/σ²)", false, func(i int) ([]float64, []float64) { return curves[i].T, curves[i].Lambda }},
 		{"SNR", "e^{λ} = α²/σ²", true, func(i int) ([]float64, []float64) { return curves[i].T, mapped(curves[i].Lambda, math.Exp) }},
-		{"speed", "|dλ/dt|", true, func(i int) ([]float64, []float64) { return mid[i], slope[i] }},
+		{"speed", rateLabel, true, func(i int) ([]float64, []float64) { return curves[i].T, mapped(curves[i].Rate, math.Abs) }},
 		{"signal", "α", false, func(i int) ([]float64, []float64) { return curves[i].T, curves[i].Alpha }},
 		{"noise", "σ", false, func(i int) ([]float64, []float64) { return curves[i].T, curves[i].Sigma }},
 		{"noise to signal", "σ/α", true, func(i int) ([]float64, []float64) {
@@ -75,7 +96,7 @@ func Schedules(curves []ScheduleCurve) (*Figure, error) {
 			}
 		}
 		all = bulk(all)
-		p := panel{title: k.title, x: linearAxis("time t, rising with noise", ts), y: linearAxis(k.label, all), bareX: n < 3}
+		p := panel{title: k.title, x: linearAxis(timeLabel, ts), y: linearAxis(k.label, all), bareX: n < 3}
 		if k.log {
 			p.y = logAxis(k.label, all)
 		}
@@ -96,7 +117,7 @@ func Schedules(curves []ScheduleCurve) (*Figure, error) {
 		caption = "Curves of the schedules alone, no grid."
 	}
 	return simpleFigure("schedules", "Schedules over each other, time rising with noise", caption+" Vertical axes span 98 % of the samples."+lost.note(),
-		pageWidth, 9.5*vg.Centimeter, [][]panel{panels[:3], panels[3:]}, l), nil
+		pageWidth, 9.5*vg.Centimeter, [][]panel{panels[:3], panels[3:]}, l)
 }
 
 // bulk leaves out the outermost finite hundredths, so that a spike at an end
