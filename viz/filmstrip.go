@@ -63,6 +63,9 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 			continue
 		}
 		ref, walk := t.Refs[r.Steps], f.walks[cell{s, budget}]
+		if f.noise[s] {
+			ref = runfile.TraceRef{} // its walk has no exact counterpart
+		}
 		var xs, ds []float64
 		for k := 0; k <= r.Steps && len(ref.X) > 0; k++ {
 			for i := range dim {
@@ -121,7 +124,7 @@ func (f *folder) filmstrip(solvers []string, budget, sample int) *Figure {
 	return &Figure{
 		Name:  "filmstrip",
 		Title: fmt.Sprintf("Row %d on its way, step for step, at a budget of %d evaluations: same noise for every solver", t.Samples[sample], budget),
-		Caption: fmt.Sprintf("x_t: the state divided by √(α²+σ²), clipped to [−1, 1]. D: the denoised estimate that the next step starts from. Differences to the exact trajectory of the same noise (x*) and its estimates (D*) run from blue (below) over white to vermillion (above), on a scale that stands over each solver (99.5 %% of its differences are within). Columns are levels, noise falls to the right%s.",
+		Caption: fmt.Sprintf("x_t: the state divided by √(α²+σ²), clipped to [−1, 1]. D: the denoised estimate that the next step starts from. Stochastic solvers have no exact trajectory. Differences to the exact trajectory of the same noise (x*) and its estimates (D*) run from blue (below) over white to vermillion (above), on a scale that stands over each solver (99.5 %% of its differences are within). Columns are levels, noise falls to the right%s.",
 			thinned(f, budget)),
 		width: pageWidth, height: height,
 		draw: func(c draw.Canvas) {
