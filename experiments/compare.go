@@ -2,8 +2,14 @@ package experiments
 
 import (
 	"cmp"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+
+	"snrlab/internal/runfile"
+	"snrlab/viz"
 )
 
 // Compare is the recipe of the comparison of solvers, step for step, against
@@ -127,6 +133,30 @@ func (c *Compare) plan(p *Plan, o Options) (job, error) {
 		p.Inputs[name] = sum
 	}
 	return m.run, nil
+}
+
+// present draws the figures and the report, which a killed process may have
+// left undrawn.
+func (c *Compare) present(dir string, info *RunInfo) error {
+	var err error
+	if info.Summary, err = runfile.ReadSummary(filepath.Join(dir, runfile.SummaryCSV)); err != nil {
+		return err
+	}
+	info.Caption = c.caption()
+	info.Shown = filepath.Join(dir, runfile.ReportHTML)
+	if _, err := os.Stat(info.Shown); info.Reused && err == nil {
+		return nil
+	}
+	return viz.Report(dir)
+}
+
+// caption says what the summary shows and what was held fixed.
+func (c *Compare) caption() string {
+	return fmt.Sprintf(`Solvers on %s: %d samples from the same noise (key %d, start %s), %s, %s; budgets are evaluations per sample.
+RMSE: root mean square over samples of |x − exact|, the Euclidean distance of ends on one probability-flow trajectory.
+strong: the same between a stochastic solver's end and that of its own finer run on one Brownian path. z: in standard
+errors of an exact sample. ≤: sliced W2 not above the floor, what two exact sets of this size show.`,
+		c.Model, c.Rows, c.Key, c.Start, c.Schedule, c.Spacing)
 }
 
 func (c *Compare) uses() uses {

@@ -37,6 +37,9 @@ type Experiment interface {
 	// plan resolves names, reads the inputs and fills in the plan's inputs,
 	// parts and notes. The job does the work and returns the data files.
 	plan(p *Plan, o Options) (job, error)
+	// present fills in info from a finished run folder and draws what the
+	// folder is looked at by, if it is not there yet.
+	present(dir string, info *RunInfo) error
 	uses() uses
 }
 

@@ -97,7 +97,9 @@ type RunInfo struct {
 	Computed int                  `json:"computed"`
 	Evals    int64                `json:"evals"` // denoiser evaluations of one row, made by this process
 	Notes    []string             `json:"notes"`
+	Caption  string               `json:"caption,omitempty"` // of the summary: what it shows and what was held fixed
 	Summary  []runfile.SummaryRow `json:"summary,omitempty"`
+	Shown    string               `json:"shown"` // the file to look at: the report, or a sheet of samples; "" for none
 	Seconds  float64              `json:"seconds"`
 }
 
@@ -119,6 +121,7 @@ func (i *RunInfo) MarshalJSON() ([]byte, error) {
 func (i *RunInfo) Text(w io.Writer) error {
 	t := new(table)
 	if len(i.Summary) > 0 {
+		t.line("%s\n", i.Caption)
 		t.row("solver", "budget", "steps", "NFE", "RMSE", "95 % interval", "95th pct", "order", "strong", "max |z| mean", "z variance", "sliced W2", "floor")
 		for _, s := range i.Summary {
 			interval := "–"
@@ -132,7 +135,7 @@ func (i *RunInfo) Text(w io.Writer) error {
 			t.row(s.Solver, strconv.Itoa(s.Budget), strconv.Itoa(s.Steps), strconv.Itoa(s.NFE), number(s.RMSE), interval, number(s.P95),
 				number(s.Order), number(s.Strong), number(s.MeanZ), number(s.CovZ), w2, number(s.SW2Floor))
 		}
-		t.line("≤: not above what two exact sets of this size show.")
+		t.line("")
 	}
 	for _, n := range i.Notes {
 		t.line("note: %s", n)
@@ -144,6 +147,9 @@ func (i *RunInfo) Text(w io.Writer) error {
 		t.line("resumed with %d of %d parts done, %d evaluations, %.1f s: %s", i.Found, i.Found+i.Computed, i.Evals, i.Seconds, i.Dir)
 	default:
 		t.line("%d evaluations, %.1f s: %s", i.Evals, i.Seconds, i.Dir)
+	}
+	if i.Shown != "" {
+		t.line("look at: %s", i.Shown)
 	}
 	return t.flush(w)
 }
@@ -195,10 +201,8 @@ func Run(ctx context.Context, recipe *Recipe, o Options) (*RunInfo, error) {
 	if info.Reused = done; done {
 		tidy(dir)
 	}
-	if plan.Kind == "compare" {
-		if info.Summary, err = runfile.ReadSummary(filepath.Join(dir, runfile.SummaryCSV)); err != nil {
-			return nil, err
-		}
+	if err := recipe.Experiment.present(dir, info); err != nil {
+		return nil, fmt.Errorf("experiments: the run in %s is finished, but cannot be shown: %w", dir, err)
 	}
 	info.Seconds = time.Since(start).Seconds()
 	return info, nil

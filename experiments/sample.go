@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 
 	"snrlab/internal/runfile"
 	"snrlab/models"
@@ -162,6 +164,15 @@ func (s *Sample) write(r *run, m *Model, grid schedules.Grid, x []float64) ([]st
 	}
 	err = runfile.WriteFile(r.store.path(SheetPNG), func(w io.Writer) error { return viz.WritePNG(w, sheet, 2) })
 	return append(files, SheetPNG), err
+}
+
+// present points at the sheet of images, where the samples are images.
+func (s *Sample) present(dir string, info *RunInfo) error {
+	sheet := filepath.Join(dir, SheetPNG)
+	if _, err := os.Stat(sheet); err == nil {
+		info.Shown = sheet
+	}
+	return nil
 }
 
 func (s *Sample) uses() uses {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -58,6 +59,25 @@ func drawSchedules(report *experiments.ScheduleReport, base string) error {
 		runfile.WriteFile(base+".svg", fig.SVG),
 		runfile.WriteFile(base+".png", fig.PNG),
 	)
+}
+
+func reportCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "report",
+		Usage:     "draw the figures and the report of a finished run again",
+		ArgsUsage: "RUN-FOLDER",
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 1, 1, "one RUN-FOLDER"); err != nil {
+				return err
+			}
+			dir := c.Args().First()
+			if err := viz.Report(dir); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.App.Writer, filepath.Join(dir, runfile.ReportHTML))
+			return nil
+		},
+	}
 }
 
 func listCommand() *cli.Command {
