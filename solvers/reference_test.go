@@ -526,12 +526,18 @@ func BenchmarkReferenceVariable(b *testing.B) {
 		rotated  bool
 		velocity func(t, z, d float64) float64
 	}{
-		{"w", func(t float64) float64 { return 1 / math.Sinh(t) }, func(s float64) float64 { return math.Asinh(1 / s) }, true,
-			func(t, z, d float64) float64 { return d - math.Tanh(t)*z }},
-		{"angle", math.Tan, math.Atan, true,
-			func(t, z, d float64) float64 { return (math.Cos(t)*z - d) / math.Sin(t) }},
-		{"log-sigma", math.Exp, math.Log, false,
-			func(t, z, d float64) float64 { return z - d }},
+		{
+			"w", func(t float64) float64 { return 1 / math.Sinh(t) }, func(s float64) float64 { return math.Asinh(1 / s) }, true,
+			func(t, z, d float64) float64 { return d - math.Tanh(t)*z },
+		},
+		{
+			"angle", math.Tan, math.Atan, true,
+			func(t, z, d float64) float64 { return (math.Cos(t)*z - d) / math.Sin(t) },
+		},
+		{
+			"log-sigma", math.Exp, math.Log, false,
+			func(t, z, d float64) float64 { return z - d },
+		},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			for b.Loop() {
