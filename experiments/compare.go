@@ -135,19 +135,22 @@ func (c *Compare) plan(p *Plan, o Options) (job, error) {
 	return m.run, nil
 }
 
-// present draws the figures and the report, which a killed process may have
-// left undrawn.
+// drawn looks for the report, which is the last that draw writes.
+func (c *Compare) drawn(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, runfile.ReportHTML))
+	return err == nil
+}
+
+func (c *Compare) draw(dir string) error { return viz.Report(dir) }
+
 func (c *Compare) present(dir string, info *RunInfo) error {
-	var err error
-	if info.Summary, err = runfile.ReadSummary(filepath.Join(dir, runfile.SummaryCSV)); err != nil {
-		return err
-	}
 	info.Caption = c.caption()
-	info.Shown = filepath.Join(dir, runfile.ReportHTML)
-	if _, err := os.Stat(info.Shown); info.Reused && err == nil {
-		return nil
+	if c.drawn(dir) {
+		info.Shown = filepath.Join(dir, runfile.ReportHTML)
 	}
-	return viz.Report(dir)
+	var err error
+	info.Summary, err = runfile.ReadSummary(filepath.Join(dir, runfile.SummaryCSV))
+	return err
 }
 
 // caption says what the summary shows and what was held fixed.

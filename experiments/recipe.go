@@ -37,8 +37,10 @@ type Experiment interface {
 	// plan resolves names, reads the inputs and fills in the plan's inputs,
 	// parts and notes. The job does the work and returns the data files.
 	plan(p *Plan, o Options) (job, error)
-	// present fills in info from a finished run folder and draws what the
-	// folder is looked at by, if it is not there yet.
+	// drawn says whether a finished run folder has all that it is looked at
+	// by, draw makes it, and present fills in info from the folder.
+	drawn(dir string) bool
+	draw(dir string) error
 	present(dir string, info *RunInfo) error
 	uses() uses
 }

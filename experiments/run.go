@@ -29,6 +29,7 @@ type Options struct {
 	Out      string   // folder that holds the run folders; "" is "runs"
 	MNIST    string   // folder with the four MNIST files; "" finds the module's
 	Progress Progress // nil is silent
+	Undrawn  bool     // leave the figures and the report to a later call
 }
 
 // Progress hears how far a run is. It is called from several goroutines.
@@ -180,28 +181,35 @@ func Run(ctx context.Context, recipe *Recipe, o Options) (*RunInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !done {
+	e := recipe.Experiment
+	info.Reused = done
+	if !done || leftCells(dir) || !(o.Undrawn || e.drawn(dir)) {
 		s, err := openStore(dir)
 		if err != nil {
 			return nil, err
 		}
 		defer s.close()
 		// Between the look above and the lock another process may have ended it.
-		if done, err = finished(dir, plan); err != nil {
+		if info.Reused, err = finished(dir, plan); err != nil {
 			return nil, err
 		}
-		if !done {
+		if !info.Reused {
 			r := &run{opt: o, plan: plan, store: s, progress: newMeter(o.Progress, plan.Evals())}
 			if err := r.execute(ctx, recipe, work); err != nil {
 				return nil, err
 			}
 			info.Found, info.Computed, info.Evals = int(r.found.Load()), int(r.computed.Load()), r.progress.done.Load()
 		}
+		if err := s.dropCells(); err != nil {
+			return nil, err
+		}
+		if !o.Undrawn && !e.drawn(dir) {
+			if err := e.draw(dir); err != nil {
+				return nil, fmt.Errorf("experiments: the run in %s is finished, but cannot be drawn: %w", dir, err)
+			}
+		}
 	}
-	if info.Reused = done; done {
-		tidy(dir)
-	}
-	if err := recipe.Experiment.present(dir, info); err != nil {
+	if err := e.present(dir, info); err != nil {
 		return nil, fmt.Errorf("experiments: the run in %s is finished, but cannot be shown: %w", dir, err)
 	}
 	info.Seconds = time.Since(start).Seconds()
@@ -232,10 +240,7 @@ func (r *run) execute(ctx context.Context, recipe *Recipe, work job) error {
 	if j.Files, err = hashFiles(r.store.dir, files); err != nil {
 		return err
 	}
-	if err := runfile.WriteRun(path, j); err != nil {
-		return err
-	}
-	return r.store.dropCells()
+	return runfile.WriteRun(path, j)
 }
 
 // record is run.json as it stands at the start.
@@ -273,16 +278,10 @@ func finished(dir string, p *Plan) (bool, error) {
 	return err == nil && maps.Equal(have, j.Files), nil
 }
 
-// tidy removes the cells of a finished run that was killed before it did so
-// itself. A folder that cannot be written, or is in use, is left as it is.
-func tidy(dir string) {
-	if _, err := os.Stat(filepath.Join(dir, cellsDir)); err != nil {
-		return
-	}
-	if s, err := openStore(dir); err == nil {
-		_ = s.dropCells()
-		s.close()
-	}
+// leftCells says whether a finished run was killed before it removed its cells.
+func leftCells(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, cellsDir))
+	return err == nil
 }
 
 // hashFiles returns the SHA-256 of each file of a folder.

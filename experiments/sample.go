@@ -104,7 +104,7 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	maps.Copy(p.Inputs, m.Inputs)
 	p.Parts = []PlanPart{{Name: solver.String(), Evals: int64(solver.NFE(grid)) * int64(s.Rows), Estimate: solver.Properties().Adaptive}}
 	return func(ctx context.Context, r *run) ([]string, error) {
-		x, err := s.draw(ctx, r, m, f, grid, solver, labels)
+		x, err := s.walk(ctx, r, m, f, grid, solver, labels)
 		if err != nil {
 			return nil, err
 		}
@@ -112,8 +112,8 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	}, nil
 }
 
-// draw runs the solver, a block of rows a cell.
-func (s *Sample) draw(ctx context.Context, r *run, m *Model, f *family, grid schedules.Grid, solver solvers.Solver, labels []int) ([]float64, error) {
+// walk runs the solver, a block of rows a cell.
+func (s *Sample) walk(ctx context.Context, r *run, m *Model, f *family, grid schedules.Grid, solver solvers.Solver, labels []int) ([]float64, error) {
 	root := rng.New(uint64(s.Key))
 	var x []float64
 	for lo := 0; lo < s.Rows; lo += sampleBlock {
@@ -165,6 +165,10 @@ func (s *Sample) write(r *run, m *Model, grid schedules.Grid, x []float64) ([]st
 	err = runfile.WriteFile(r.store.path(SheetPNG), func(w io.Writer) error { return viz.WritePNG(w, sheet, 2) })
 	return append(files, SheetPNG), err
 }
+
+// The job draws the sheet itself: it is the one that knows the pixels' shape.
+func (s *Sample) drawn(string) bool { return true }
+func (s *Sample) draw(string) error { return nil }
 
 // present points at the sheet of images, where the samples are images.
 func (s *Sample) present(dir string, info *RunInfo) error {

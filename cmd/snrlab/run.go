@@ -37,9 +37,13 @@ func dryRunFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "dry-run", Usage: "print the resolved recipe and the evaluations it will cost, run nothing"}
 }
 
+func noReportFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "no-report", Usage: "leave the figures and the report to a later run or to snrlab report"}
+}
+
 // recipeFlags are what every command that runs a recipe takes.
 func recipeFlags() []cli.Flag {
-	return []cli.Flag{setFlag(), outFlag(), mnistFlag(), jsonFlag(), dryRunFlag(), quietFlag()}
+	return []cli.Flag{setFlag(), outFlag(), mnistFlag(), jsonFlag(), dryRunFlag(), noReportFlag(), quietFlag()}
 }
 
 // texter is a result that prints itself for people; JSON prints its fields.
@@ -197,7 +201,7 @@ func runRecipe(c *cli.Context, recipe *experiments.Recipe) error {
 			return usageError{err}
 		}
 	}
-	opt := experiments.Options{Out: c.String("out"), MNIST: c.String("mnist")}
+	opt := experiments.Options{Out: c.String("out"), MNIST: c.String("mnist"), Undrawn: c.Bool("no-report")}
 	if c.Bool("dry-run") {
 		plan, err := recipe.Plan(opt)
 		if err != nil {
