@@ -180,6 +180,7 @@ func (f *folder) gridLevels() *Figure {
 		})
 		for i, n := range counts {
 			look, w := styleOf(i), grids[n]
+			look.color = ink // colours belong to solvers
 			p.layers = append(p.layers, func(pn pen) {
 				for _, r := range w {
 					pn.marks([]float64{r.T}, []float64{r.Lambda}, look, 2)
