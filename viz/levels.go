@@ -157,6 +157,7 @@ func (f *folder) gridLevels() *Figure {
 	for i, n := range counts {
 		levels.x.ticks = append(levels.x.ticks, tick{float64(i), fmt.Sprint(n)})
 		look := styleOf(i)
+		look.color = ink // colours belong to solvers
 		w := grids[n]
 		levels.layers = append(levels.layers, func(p pen) {
 			for _, r := range w {
@@ -180,7 +181,7 @@ func (f *folder) gridLevels() *Figure {
 		})
 		for i, n := range counts {
 			look, w := styleOf(i), grids[n]
-			look.color = ink // colours belong to solvers
+			look.color = ink
 			p.layers = append(p.layers, func(pn pen) {
 				for _, r := range w {
 					pn.marks([]float64{r.T}, []float64{r.Lambda}, look, 2)
