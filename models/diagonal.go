@@ -104,7 +104,7 @@ func (f *diagonal) answer(a ask) {
 		for lo+n < a.q.Rows && n < blockRows && sameLevel(at, a.q.Level(lo+n)) {
 			n++
 		}
-		if a.want != wantLogDensity && at.Sigma*at.Sigma == 0 {
+		if a.want != wantLogDensity && noiseless(at) {
 			for i := lo; i < lo+n; i++ {
 				atNoNoise(a.dst[i*f.dim:(i+1)*f.dim], a, i)
 			}
@@ -305,11 +305,9 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 		next++
 		e[k] = resp[k] * (e[k] - mean)
 		solve(t.chol[k*f.q*f.q:(k+1)*f.q*f.q], pvk[1:]) // S⁻¹ W H v
-		for j := range pk {
-			pk[j] *= s2 * e[k]
-			if j > 0 {
-				pk[j] += s2 * s2 * resp[k] * pvk[j]
-			}
+		pk[0] *= s2 * e[k]
+		for j := 1; j < len(pk); j++ { // not σ⁴, which overflows long before the sum
+			pk[j] = s2 * (float64(e[k]*pk[j]) + resp[k]*(s2*pvk[j]))
 		}
 	}
 }

@@ -54,11 +54,15 @@ func usable(at schedules.Level) error {
 	if err := at.Validate(); err != nil {
 		return fmt.Errorf("models: %w", err)
 	}
-	if n := float64(at.Alpha*at.Alpha) + at.Sigma*at.Sigma; n == 0 || math.IsInf(n, 1) {
-		return fmt.Errorf("models: level has α = %g, σ = %g: expected α² + σ² between 5e-324 and 1.8e308, scale the states", at.Alpha, at.Sigma)
+	if n := float64(at.Alpha*at.Alpha) + at.Sigma*at.Sigma; n < 1e-280 || math.IsInf(n, 1) {
+		return fmt.Errorf("models: level has α = %g, σ = %g: expected α² + σ² between 1e-280 and 1.8e308, scale the states", at.Alpha, at.Sigma)
 	}
 	return nil
 }
+
+// noiseless reports a usable level at which σ² is 0 or subnormal, so that 1/σ²
+// is no number; σ/α is below 2e-14 there.
+func noiseless(at schedules.Level) bool { return at.Sigma*at.Sigma < 0x1p-1022 }
 
 // axpy adds c·x to dst.
 func axpy(dst []float64, c float64, x []float64) {

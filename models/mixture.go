@@ -37,12 +37,12 @@ type Components struct {
 //	R_k(x) = softmax_k[ log w_k − ½ log det C_k − ½ y_kᵀ C_k⁻¹ y_k ]
 //	D(x)   = Σ_k R_k [ m_k + α Σ_k C_k⁻¹ y_k ]
 //
-// The limits hold without an epsilon: D = x/α at σ = 0 (also where σ²
-// underflows) and D = E[x₀ | class] at α = 0. Responsibilities are formed by
-// log-sum-exp. Their exponents come from inner products, in error by at most
-// 1e-11; where that cannot be had they come from the differences y_k, in error by
-// a few roundings of the quadratic form itself. Responsibilities below e⁻⁴⁵ of
-// the largest count as 0. A row that holds NaN or Inf is answered by NaN.
+// The limits hold without an epsilon: D = x/α at σ = 0 (also where σ² is
+// subnormal, below 2.2e-308) and D = E[x₀ | class] at α = 0. Responsibilities
+// are formed by log-sum-exp. Their exponents come from inner products, in error by
+// at most 1e-11; where that cannot be had they come from the differences y_k, in
+// error by a few roundings of the quadratic form itself. Responsibilities below
+// e⁻⁴⁵ of the largest count as 0. A row that holds NaN or Inf is answered by NaN.
 //
 // A Mixture is immutable and safe for concurrent use. Denoise and
 // PosteriorCovMul allocate nothing once warm.
@@ -165,9 +165,16 @@ func (c Components) Validate() error {
 			return fmt.Errorf("models: mixture has Residual[%d] = %g: expected a finite variance ≥ 0", i, v)
 		}
 	}
+	total := 0.0
 	for i, v := range c.Weights {
 		if !(v > 0) || math.IsInf(v, 1) {
 			return fmt.Errorf("models: mixture has Weights[%d] = %g: expected a finite number > 0 (leave a component out rather than weigh it 0)", i, v)
+		}
+		total += v
+	}
+	for i, v := range c.Weights {
+		if v/total == 0 {
+			return fmt.Errorf("models: mixture has Weights[%d] = %g of %g in all: the share is 0 in float64, scale the weights or leave the component out", i, v, total)
 		}
 	}
 	for i, l := range c.Labels {
@@ -384,7 +391,7 @@ func (m *Mixture) LogDensity(dst []float64, q Query) error {
 		return err
 	}
 	for _, at := range q.At {
-		if at.Sigma*at.Sigma == 0 && m.parts.thin() {
+		if noiseless(at) && m.parts.thin() {
 			return fmt.Errorf("models: log-density at σ = %g: the data lie on a set without volume and have no density there, ask at a level with noise", at.Sigma)
 		}
 	}

@@ -559,6 +559,8 @@ func TestMixture_Refuses(t *testing.T) {
 		"no components":           func(c *Components) { c.Weights = nil },
 		"Weights[1] = -1":         func(c *Components) { c.Weights = []float64{1, -1, 1, 1, 1} },
 		"Weights[0] = 0":          func(c *Components) { c.Weights = []float64{0, 1, 1, 1, 1} },
+		"Weights[1] = 1e-320 of":  func(c *Components) { c.Weights = []float64{1e20, 1e-320, 1, 1, 1} },
+		"of +Inf in all":          func(c *Components) { c.Weights = []float64{1e308, 1e308, 1, 1, 1} },
 		"numbers in Means":        func(c *Components) { c.Means = c.Means[1:] },
 		"Means[3] = NaN":          func(c *Components) { c.Means = append([]float64(nil), c.Means...); c.Means[3] = math.NaN() },
 		"numbers in Residual":     func(c *Components) { c.Residual = nil },

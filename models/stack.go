@@ -266,7 +266,7 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 	s, d, w := b.s, b.s.dim, b.s.k*(b.s.q+1)
 	at := b.a.q.Level(b.lo + i)
 	b.dense[i] = false
-	if b.a.want != wantLogDensity && at.Sigma*at.Sigma == 0 {
+	if b.a.want != wantLogDensity && noiseless(at) {
 		dst := b.a.dst[(b.lo+i)*d : (b.lo+i+1)*d]
 		atNoNoise(dst, b.a, b.lo+i)
 		return

@@ -305,6 +305,12 @@ func TestBeta_Limit_Outside(t *testing.T) {
 	if l := s.At(8.75); math.Abs(1/l.Noise()-want) > 1e-15 || s.TimeOf(l.LogSNR()) != 8.75 {
 		t.Errorf("%s: At(8.75) = %+v: expected α/σ = %g", s, l, want)
 	}
+	if r := Rate(s, 8.75); r != -8 { // λ = 2 log(9 − t) + a constant
+		t.Errorf("%s: dλ/dt = %g at 8.75, expected −8", s, r)
+	}
+	if r := Rate(s, 9); !math.IsInf(r, -1) {
+		t.Errorf("%s: dλ/dt = %g at α = 0, expected −Inf", s, r)
+	}
 }
 
 // ownPath is a path from outside the package.
@@ -321,6 +327,9 @@ func TestOnPath_AgreesWith_OwnPath(t *testing.T) {
 		// By λ or by σ/α: a logarithm and an exponential apart.
 		if a, b := own.At(x), ours.At(x); math.Abs(a.Alpha-b.Alpha) > 1e-14*b.Alpha || math.Abs(a.Sigma-b.Sigma) > 1e-14*b.Sigma {
 			t.Errorf("σ = %g: %+v and %+v", x, a, b)
+		}
+		if a, b := (Shift{1.5, own}).At(x), (Shift{1.5, ours}).At(x); math.Abs(a.Alpha-b.Alpha) > 1e-14*b.Alpha || math.Abs(a.Sigma-b.Sigma) > 1e-14*b.Sigma {
+			t.Errorf("σ = %g: %+v and %+v, both shifted", x, a, b)
 		}
 	}
 }

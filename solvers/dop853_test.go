@@ -212,6 +212,30 @@ func TestDop853_Order(t *testing.T) {
 	}
 }
 
+// Where the tolerance is relative alone, y and 2⁴⁰ y take the same steps, and the
+// states stay multiples bit for bit.
+func TestDop853_Invariant_Scale(t *testing.T) {
+	d := newDop853(2, 2, 2)
+	d.rtol, d.atol = 1e-8, 1e-300
+	d.field = func(_ context.Context, dst, y, t []float64, _ []int) error {
+		for i, at := range t {
+			dst[2*i], dst[2*i+1] = math.Cos(at)*y[2*i]-y[2*i+1], y[2*i]
+		}
+		return nil
+	}
+	var end [2][]float64
+	d.saved = func(id, _ int, y []float64) { end[id] = append([]float64(nil), y...) }
+	scale := []float64{1, 0x1p40}
+	if err := d.run(context.Background(), 2, func(i int) dopRow {
+		return dopRow{id: i, end: 20, y: []float64{scale[i], 0.5 * scale[i]}}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if d.cost[0] != d.cost[1] || end[0][0]*scale[1] != end[1][0] || end[0][1]*scale[1] != end[1][1] {
+		t.Errorf("costs %+v, ends %v and %v: expected multiples of 2⁴⁰ at one cost", d.cost, end[0], end[1])
+	}
+}
+
 // A row's numbers do not depend on the slots, and attempts do not allocate.
 func TestDop853_Alloc(t *testing.T) {
 	d := newDop853(2, 3, 3)

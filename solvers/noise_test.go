@@ -221,6 +221,21 @@ func TestIndependent_Invariant(t *testing.T) {
 	}
 }
 
+// Given its increment z the scaled integral is N(z/2, 1/12): variance 1/3 and
+// covariance 1/2 with z, as for a Brownian path.
+func TestIndependent_Property_Integral(t *testing.T) {
+	const n = 20000
+	g := lambdas(-1, 1)
+	z, in := ask(t, NewIndependent(RowKeys(rng.New(5), 0, 2)), g[0], g[1], n)
+	sd := 1 / math.Sqrt(float64(n)) // as in TestBrownian_Property_LawOfIncrements
+	if v := meanProduct(in, in); math.Abs(v-1./3) > 5*math.Sqrt2/3*sd {
+		t.Errorf("integral has variance %g, expected 1/3", v)
+	}
+	if v := meanProduct(in, z); math.Abs(v-0.5) > 5*math.Sqrt(1./3+1./4)*sd {
+		t.Errorf("integral has covariance %g with its increment, expected 1/2", v)
+	}
+}
+
 func BenchmarkBrownian(b *testing.B) {
 	for _, levels := range []int{100, 500} {
 		b.Run(fmt.Sprint(levels), func(b *testing.B) {

@@ -173,6 +173,38 @@ func TestPhi_Limit(t *testing.T) {
 	}
 }
 
+// Beyond the range of e^h the weight of the Taylor form is its limit 1/(r h).
+func TestDPMSolver2_Limit_TaylorWeight(t *testing.T) {
+	s := DPMSolver2{R: 0.3, Form: Taylor}
+	for _, h := range []float64{300, 700, 709, 710, 1e4} {
+		// φ₂/φ₁ = 1/h to e^−h; three roundings.
+		if got, want := s.weight(h), 1/(0.3*h); math.Abs(got-want) > 1e-15*want {
+			t.Errorf("weight at h = %g is %g, expected %g", h, got, want)
+		}
+	}
+}
+
+// Churn is drawn at both ends of its interval, and beside them not.
+func TestChurn_Limit_Interval(t *testing.T) {
+	edm := schedules.EDM{SMin: 0.5, SMax: 8}
+	g := schedules.Grid{edm.At(8), edm.At(4), edm.At(2), edm.At(1), edm.At(0.5)}
+	d := gaussian(1, 0)
+	for _, c := range []struct {
+		min, max float64
+		draws    int
+	}{{2, 4, 2}, {2.1, 4, 1}, {2, 3.9, 1}, {1, 8, 4}, {4, 4, 1}} {
+		draws := slices.Repeat([][]float64{{0.1}}, 4)
+		noise := NewReplay(draws)
+		s := Euler{SChurn: 1, SMin: c.min, SMax: c.max, SNoise: 1}
+		if _, err := Sample(context.Background(), s, Problem{Denoiser: d, Grid: g, Schedule: edm, Noise: noise}, []float64{3}); err != nil {
+			t.Fatal(err)
+		}
+		if noise.Position() != c.draws {
+			t.Errorf("churn in [%g, %g] drew %d times over σ/α = 8, 4, 2, 1: expected %d", c.min, c.max, noise.Position(), c.draws)
+		}
+	}
+}
+
 // A replayed source resumes where it was.
 func TestReplay_Resume(t *testing.T) {
 	g, x := uniformLambdas(-4, 4, 6), []float64{0.3, -0.2, 1.1, 0.7}
