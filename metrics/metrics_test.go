@@ -268,6 +268,49 @@ func TestZScores_Property(t *testing.T) {
 	}
 }
 
+// Four numbers by hand: 1, 2, 3, 6 have mean 3, and squared deviations 4, 1, 0, 9.
+func TestZScores_Limit_ByHand(t *testing.T) {
+	x := Samples{[]float64{1, 2, 3, 6}, 1}
+	m, err := MeanZ(x, []float64{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "z of the mean", m.Z[0], 1/math.Sqrt(14./3/4), 1e-15)
+	// Their variance is 14/3; the squares have mean 3.5 and sample variance 49/3.
+	want := (14./3 - 4) / math.Sqrt(49./3/4)
+	v, err := VarianceZ(x, []float64{4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "z of the variance", v.Z[0], want, 1e-14)
+	total, err := TotalVarianceZ(x, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "z of the total variance", total, want, 1e-14)
+}
+
+// The standard error of a sliced distance is its spread over sets of directions.
+func TestSliced_Property_StandardError(t *testing.T) {
+	x, y := normal(1, 60, 3), moved(normal(2, 40, 3), 0.5, 1.3)
+	const sets = 200
+	w, se := make([]float64, sets), 0.0
+	for i := range w {
+		d, err := Sliced{Directions: 64, Key: rng.New(uint64(i))}.Distance(x, y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w[i] = d.W2
+		se += d.SE / sets
+	}
+	sum := 0.0
+	for _, v := range w {
+		sum += (v - Mean(w)) * (v - Mean(w))
+	}
+	// A standard deviation from 200 numbers is known to 1/√400; 5 of these.
+	near(t, "SE over the spread of distances", se/math.Sqrt(sum/(sets-1)), 1, 0.25)
+}
+
 // gm2d draws from the two-dimensional mixture of the golden files, or from it
 // without its last component.
 func gm2d(key rng.Key, n int, weights ...float64) Samples {

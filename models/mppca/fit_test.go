@@ -275,6 +275,44 @@ func TestFit_AgreesWith_ClosedForm(t *testing.T) {
 
 // Log densities agree with the full covariance and its Cholesky factor, for
 // loadings that are neither orthogonal nor independent.
+// A direction with no more variance than the residual is pooled with it, which
+// keeps the trace.
+func TestFill_Limit(t *testing.T) {
+	k := component{mean: make([]float64, 5), variance: []float64{5, 0.5, 0.3}}
+	k.fill(5+0.5+0.3+2*0.4, 1e-9) // 0.4 along each of two directions outside
+	want := (0.3 + 2*0.4) / 3     // above 0.3, below 0.5
+	for i, v := range []float64{5, 0.5, want} {
+		if math.Abs(k.variance[i]-v) > 1e-15*v {
+			t.Errorf("variance %d is %g, expected %g", i, k.variance[i], v)
+		}
+	}
+	if math.Abs(k.residual-want) > 1e-15 {
+		t.Errorf("residual %g, expected %g", k.residual, want)
+	}
+	k = component{mean: make([]float64, 3), variance: []float64{2}}
+	if k.fill(2, 0.5); k.residual != 0.5 || k.variance[0] != 2 {
+		t.Errorf("nothing outside the span: residual %g, variance %g, expected the floor 0.5 and 2", k.residual, k.variance[0])
+	}
+}
+
+// Weights are shares of all rows, whatever the sizes of the classes.
+func TestFit_Property_ClassWeights(t *testing.T) {
+	x := make([]float64, 2*80)
+	rng.New(11).Normal(x)
+	labels := make([]int, 80)
+	for i := range 60 {
+		labels[i] = 4
+	}
+	r := fit(t, x, 80, 2, labels, settings(2, 1))
+	share := map[int]float64{}
+	for k, w := range r.Weights {
+		share[r.Labels[k]] += w
+	}
+	if math.Abs(share[4]-0.75) > 1e-14 || math.Abs(share[0]-0.25) > 1e-14 {
+		t.Errorf("classes of 60 and 20 rows weigh %v, expected 0.75 and 0.25", share)
+	}
+}
+
 func TestLogDensity_AgreesWith_Cholesky(t *testing.T) {
 	const n = 300
 	m := planted()

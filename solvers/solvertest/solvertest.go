@@ -534,21 +534,26 @@ func ends(t *testing.T, s solvers.Solver) {
 	}
 }
 
-// pathFree compares x/α on the same λ over three paths.
+// pathFree compares x/α on the same λ over the paths that have its ends.
 func pathFree(t *testing.T, s solvers.Solver) {
 	const dim, rows, n = 4, 3, 12
 	gauss := models.Gauss4()
-	for _, zero := range []bool{false, true} {
+	for _, ends := range []struct{ noise, clean bool }{{}, {clean: true}, {noise: true}, {noise: true, clean: true}} {
+		paths := []schedules.Path{schedules.VPPath{}, schedules.RFPath{}, schedules.VEPath{}}
+		if ends.noise {
+			paths = paths[:2] // α is 1 on VE
+		}
 		var first [][]float64
-		for _, path := range []schedules.Path{schedules.VEPath{}, schedules.VPPath{}, schedules.RFPath{}} {
+		for _, path := range paths {
 			sch := schedule(path)
 			g := grid(t, schedules.Karras{Rho: 7}, sch, n)
-			if zero {
-				g = append(g, schedules.Level{T: 0, Alpha: 1})
+			x := initial(schedules.Level{Sigma: 30 * g[0].Alpha}, dim, rows)
+			if ends.noise {
+				g = append(schedules.Grid{{T: math.Inf(1), Sigma: 1}}, g...)
+				x = initial(g[0], dim, rows)
 			}
-			x := initial(schedules.Level{Sigma: 30}, dim, rows)
-			for i := range x {
-				x[i] *= g[0].Alpha
+			if ends.clean {
+				g = append(g, schedules.Level{T: 0, Alpha: 1})
 			}
 			p := solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: solvers.NewIndependent(keys(rows))}
 			var states [][]float64
@@ -570,7 +575,7 @@ func pathFree(t *testing.T, s solvers.Solver) {
 				for i, v := range y {
 					// Rounding of λ and of the states, of size σ/α ≤ 30.
 					if d := math.Abs(v - first[k][i]); d > 1e-10 {
-						t.Fatalf("path %s: x/α after step %d differs from VE by %.2g", path, k, d)
+						t.Fatalf("path %s: x/α after step %d differs from that on %s by %.2g", path, k, paths[0], d)
 					}
 				}
 			}
