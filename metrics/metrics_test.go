@@ -311,6 +311,40 @@ func TestSliced_Property_StandardError(t *testing.T) {
 	near(t, "SE over the spread of distances", se/math.Sqrt(sum/(sets-1)), 1, 0.25)
 }
 
+// A floor asks for every set once, and is no lower than what it has seen.
+func TestMeasureFloor_Limit_ByHand(t *testing.T) {
+	draw := func(i int) (Samples, error) { return Samples{[]float64{float64(i)}, 1}, nil }
+	var asked []float64
+	values := []float64{1, 1, 1, 1, 1, 1, 1, 5}
+	f, err := MeasureFloor(8, draw, func(x, y Samples) (float64, error) {
+		asked = append(asked, x.X[0], y.X[0])
+		return values[len(asked)/2-1], nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range asked {
+		if v != float64(i) {
+			t.Fatalf("sets asked for: %v, expected 0 to 15 in order", asked)
+		}
+	}
+	// Mean 12/8; squared deviations 7/4 + 49/4 = 14; mean + 2 SD = 4.3 < 5.
+	near(t, "mean", f.Mean, 1.5, 1e-15)
+	near(t, "SD", f.SD, math.Sqrt(2), 1e-15)
+	if f.Threshold != 5 || !f.Below(5) || f.Below(5.1) {
+		t.Errorf("threshold %g, expected the largest seen, 5", f.Threshold)
+	}
+	values = []float64{1, 3, 1, 3, 1, 3, 1, 3}
+	asked = nil
+	if f, err = MeasureFloor(8, draw, func(Samples, Samples) (float64, error) {
+		asked = append(asked, 0)
+		return values[len(asked)-1], nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "threshold", f.Threshold, 2+2*math.Sqrt(8./7), 1e-14)
+}
+
 // gm2d draws from the two-dimensional mixture of the golden files, or from it
 // without its last component.
 func gm2d(key rng.Key, n int, weights ...float64) Samples {
