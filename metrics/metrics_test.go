@@ -199,6 +199,9 @@ func TestFrechet_Limit(t *testing.T) {
 	near(t, "FD to itself", fd, 0, 1e-13)
 	fd, _ = Frechet(x, moved(x, 0.1, 1))
 	near(t, "FD of a shift", fd, 5*0.01, 1e-13)
+	// Means 1 and 2, variances 2 and 8 with n − 1.
+	fd, _ = Frechet(Samples{[]float64{0, 2}, 1}, Samples{[]float64{0, 4}, 1})
+	near(t, "FD by hand", fd, 1+2, 1e-14)
 }
 
 // cubed is a law with heavy tails, x³ of a normal: variance 15, fourth moment

@@ -173,13 +173,22 @@ func TestPhi_Limit(t *testing.T) {
 	}
 }
 
-// Beyond the range of e^h the weight of the Taylor form is its limit 1/(r h).
-func TestDPMSolver2_Limit_TaylorWeight(t *testing.T) {
-	s := DPMSolver2{R: 0.3, Form: Taylor}
-	for _, h := range []float64{300, 700, 709, 710, 1e4} {
-		// φ₂/φ₁ = 1/h to e^−h; three roundings.
-		if got, want := s.weight(h), 1/(0.3*h); math.Abs(got-want) > 1e-15*want {
-			t.Errorf("weight at h = %g is %g, expected %g", h, got, want)
+// The Taylor form integrates a slope u/(r h), linear in u = ℓ − ℓ_a, exactly in
+// dŝ ∝ e^−u du: its weight is ∫ u e^−u du/(r h ∫ e^−u du) over [0, h], also where
+// e^h overflows. The other forms are constants.
+func TestDPMSolver2_Limit_Weight(t *testing.T) {
+	const r = 0.3
+	for _, h := range []float64{0.5, 1, 3, 30, 700, 709, 710, 1e4} {
+		want := (1 - (1+h)*math.Exp(-h)) / (r * h * -math.Expm1(-h))
+		// At h = 1/2 the numerator loses one digit.
+		if got := (DPMSolver2{R: r, Form: Taylor}).weight(h); math.Abs(got-want) > 1e-14*want {
+			t.Errorf("Taylor: weight at h = %g is %g, expected %g", h, got, want)
+		}
+		if got := (DPMSolver2{R: r, Form: Paper}).weight(h); got != 1/(2*r) {
+			t.Errorf("paper: weight at h = %g is %g, expected %g", h, got, 1/(2*r))
+		}
+		if got := (DPMSolver2{R: r, Form: Simple}).weight(h); got != 1 {
+			t.Errorf("simple: weight at h = %g is %g, expected 1", h, got)
 		}
 	}
 }
