@@ -86,10 +86,39 @@ func TestBrownian_Property_LawOfIncrements(t *testing.T) {
 			if v := meanProduct(is[k], zs[m]); math.Abs(v) > 5*sd {
 				t.Errorf("integral %d and increment %d have correlation %g", k, m, v)
 			}
+			// Covariances are those of independent numbers of variance 1/3.
+			if v := meanProduct(is[k], is[m]); math.Abs(v) > 5./3*sd {
+				t.Errorf("integrals %d and %d have covariance %g", k, m, v)
+			}
 		}
 		// Rows are independent: correlate each with the next.
 		if v := meanProduct(zs[k][:n-dim], zs[k][dim:]); math.Abs(v) > 5*sd {
 			t.Errorf("increment %d: neighbouring rows have correlation %g", k, v)
+		}
+	}
+}
+
+// Levels that come by another way differ in their last digits, and are found.
+func TestBrownian_Limit_NearLevels(t *testing.T) {
+	b, err := NewBrownian(RowKeys(rng.New(1), 0, 1), 1, lambdas(-2, 0.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]float64, 1)
+	if err := b.Normal(NoiseRequest{From: lambdas(-2)[0], To: lambdas(0.5)[0], Z: want}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []float64{-1e-9, 1e-9} {
+		for _, g := range []schedules.Grid{lambdas(-2+d, 0.5), lambdas(-2, 0.5+d)} {
+			z := make([]float64, 1)
+			if err := b.Normal(NoiseRequest{From: g[0], To: g[1], Z: z}); err != nil || z[0] != want[0] {
+				t.Errorf("λ off by %g: %v, error %v, expected %v", d, z, err, want)
+			}
+		}
+	}
+	for _, d := range []float64{-1e-8, 1e-8} {
+		if err := b.Normal(NoiseRequest{From: lambdas(-2 + d)[0], To: lambdas(0.5)[0], Z: want}); err == nil {
+			t.Errorf("a level %g from any that was drawn was answered", d)
 		}
 	}
 }
