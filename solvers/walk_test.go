@@ -212,6 +212,22 @@ func TestChurn_Limit_Interval(t *testing.T) {
 			t.Errorf("churn in [%g, %g] drew %d times over σ/α = 8, 4, 2, 1: expected %d", c.min, c.max, noise.Position(), c.draws)
 		}
 	}
+	// Four steps share SChurn, and none raises the noise by more than √2.
+	for schurn, factor := range map[float64]float64{1: 1.25, 1.6: 1.4, 1.7: math.Sqrt2, 40: math.Sqrt2} {
+		s := Euler{SChurn: schurn, SMax: math.Inf(1), SNoise: 1}
+		st, err := s.Start(Problem{Denoiser: d, Grid: g, Schedule: edm, Noise: NewReplay(slices.Repeat([][]float64{{0.1}}, 4))}, []float64{3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step, err := range Steps(context.Background(), st) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := step.DenoisedAt.Noise(), factor*step.From.Noise(); math.Abs(got-want) > 1e-14*want {
+				t.Errorf("schurn = %g: step %d is evaluated at σ/α = %g, expected %g", schurn, step.Index, got, want)
+			}
+		}
+	}
 }
 
 // A replayed source resumes where it was.
