@@ -116,6 +116,10 @@ func TestBrownian_Limit_NearLevels(t *testing.T) {
 			}
 		}
 	}
+	both, err := NewBrownian(RowKeys(rng.New(1), 0, 1), 1, lambdas(-2, 0.5), lambdas(-2+5e-10, 0.5))
+	if err != nil || len(both.lambda) != 2 {
+		t.Errorf("two levels, one of them twice, are drawn as %v, error %v", both.lambda, err)
+	}
 	for _, d := range []float64{-1e-8, 1e-8} {
 		if err := b.Normal(NoiseRequest{From: lambdas(-2 + d)[0], To: lambdas(0.5)[0], Z: want}); err == nil {
 			t.Errorf("a level %g from any that was drawn was answered", d)

@@ -313,6 +313,25 @@ func TestReference_DenseError(t *testing.T) {
 	}
 }
 
+// From a level to the same λ on another path nothing moves but the scale, also
+// where there is no signal or no noise.
+func TestReference_Limit_SameLambda(t *testing.T) {
+	pairs := [][2]schedules.Level{
+		{{Alpha: 0, Sigma: 1}, {Alpha: 0, Sigma: 2}},
+		{{Alpha: 1, Sigma: 0}, {Alpha: 2, Sigma: 0}},
+		{{Alpha: 1, Sigma: 0.5}, {Alpha: 2, Sigma: 1}},
+	}
+	for _, p := range pairs {
+		y, cost, err := Reference{}.Step(context.Background(), gaussian(1, 0), []float64{0.75}, []schedules.Level{p[0]}, []schedules.Level{p[1]}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(y[0]-1.5) > 1e-15 || cost[0].Evals != 0 {
+			t.Errorf("%+v to %+v: 0.75 becomes %g after %d evaluations, expected 1.5 after none", p[0], p[1], y[0], cost[0].Evals)
+		}
+	}
+}
+
 // The rows of Step: exact between any two levels, and the same bits whatever
 // shares their batch.
 func TestReference_StepInvariant(t *testing.T) {
