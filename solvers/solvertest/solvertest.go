@@ -484,8 +484,20 @@ func refuses(t *testing.T, s solvers.Solver) {
 			return resume(solvers.State{Solver: s.String(), X: (*x)[:dim]})
 		},
 		"a state with a history too long": func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
-			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: make([][]float64, props.History+1)})
+			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{*x}, props.History+1)})
 		},
+	}
+	if props.History > 0 {
+		cases["a state with a history too short"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
+			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{*x}, props.History-1)})
+		}
+		cases["a state with half a row of history"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
+			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{(*x)[:4]}, props.History)})
+		}
+		cases["a state with NaN in its history"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
+			h := slices.Repeat([]float64{math.NaN()}, len(*x))
+			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{h}, props.History)})
+		}
 	}
 	if props.Stochastic {
 		cases["no noise"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption { p.Noise = nil; return nil }
