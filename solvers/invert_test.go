@@ -47,4 +47,8 @@ func TestInvert_Order(t *testing.T) {
 	if _, err := solvers.Invert(context.Background(), clean, x); err == nil {
 		t.Error("inversion from σ = 0 was not refused")
 	}
+	noise := solvers.Problem{Denoiser: mix, Grid: schedules.Grid{{Sigma: 1}, {Alpha: 1, Sigma: 1}}}
+	if _, err := solvers.Invert(context.Background(), noise, x); err == nil {
+		t.Error("inversion to α = 0 was not refused")
+	}
 }

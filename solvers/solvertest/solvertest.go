@@ -430,7 +430,12 @@ func nonFinite(t *testing.T, s solvers.Solver) {
 				}
 				step++
 			}
-			_, err := solvers.Sample(context.Background(), s, p, x)
+			var seen solvers.Stage
+			_, err := solvers.Sample(context.Background(), s, p, x, solvers.Observe(func(e solvers.Stage) { seen = e }))
+			stage := at // within the step
+			if step > 0 {
+				stage -= s.NFE(g.grid[:step+1])
+			}
 			var stepErr *solvers.StepError
 			var bad *solvers.NonFiniteError
 			switch {
@@ -438,6 +443,8 @@ func nonFinite(t *testing.T, s solvers.Solver) {
 				t.Fatalf("%s: a NaN at evaluation %d gives %v", g.name, at, err)
 			case bad.Row != 2 || bad.Col != 1 || bad.Source != "denoiser" || stepErr.Index != step || stepErr.From != g.grid[step]:
 				t.Fatalf("%s: a NaN of the denoiser in row 2, column 1, step %d, is reported as %v", g.name, step, err)
+			case seen.Stage != stage || bad.Stage != stage || bad.At.Alpha != seen.At.Alpha || bad.At.Sigma != seen.At.Sigma:
+				t.Fatalf("%s: a NaN at evaluation %d of step %d, at %+v, is reported at %+v as %v", g.name, stage, step, seen.At, bad.At, err)
 			}
 		}
 	}
