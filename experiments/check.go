@@ -31,6 +31,14 @@ func inside[N int | int64](field string, got, lo, hi N) error {
 	return nil
 }
 
+// among checks a number of rows out of all.
+func among(field string, got, rows int) error {
+	if got > rows {
+		return fmt.Errorf("field %s is %d, but field rows is %d: lower the one or raise the other", field, got, rows)
+	}
+	return inside(field, got, 0, rows)
+}
+
 // each checks the elements of a list.
 func each[N int | int64](field string, list []N, lo, hi N) error {
 	for _, v := range list {

@@ -99,12 +99,12 @@ func (c *Compare) Validate() error {
 		inside("rows", c.Rows, 1, 1<<20),
 		inside("key", c.Key, 0, math.MaxInt64),
 		tolerance("reference.rtol", c.Reference.RTol),
-		inside("local.rows", c.Local.Rows, 0, c.Rows),
+		among("local.rows", c.Local.Rows, c.Rows),
 		tolerance("local.rtol", c.Local.RTol),
 		inside("stochastic.fine_steps", c.Stochastic.FineSteps, 0, 1<<16),
 		inside("law.directions", c.Law.Directions, 1, 1<<16),
 		inside("law.floors", c.Law.Floors, 2, 1<<10),
-		inside("trace.rows", c.Trace.Rows, 0, c.Rows),
+		among("trace.rows", c.Trace.Rows, c.Rows),
 		inside("trace.max_steps", c.Trace.MaxSteps, 1, 1<<16),
 	)
 }
@@ -112,15 +112,12 @@ func (c *Compare) Validate() error {
 func (c *Compare) seed() uint64 { return uint64(c.Key) }
 
 func (c *Compare) resolve() error {
-	names := make([]*string, 0, len(c.Solvers)+len(c.Trace.Solvers))
-	for i := range c.Solvers {
-		names = append(names, &c.Solvers[i])
-	}
-	for i := range c.Trace.Solvers {
-		names = append(names, &c.Trace.Solvers[i])
-	}
 	slices.Sort(c.Budgets)
-	return resolveNames(&c.Schedule, &c.Spacing, names...)
+	return cmp.Or(
+		resolveGrid(&c.Schedule, &c.Spacing),
+		resolveSolvers("solvers", c.Solvers),
+		resolveSolvers("trace.solvers", c.Trace.Solvers),
+	)
 }
 
 func (c *Compare) plan(p *Plan, o Options) (job, error) {
@@ -135,10 +132,12 @@ func (c *Compare) plan(p *Plan, o Options) (job, error) {
 	return m.run, nil
 }
 
-// drawn looks for the report, which is the last that draw writes.
+// drawn looks for the figures and the report, which is the last that draw
+// writes.
 func (c *Compare) drawn(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, runfile.ReportHTML))
-	return err == nil
+	_, figures := os.Stat(filepath.Join(dir, runfile.FiguresDir))
+	_, report := os.Stat(filepath.Join(dir, runfile.ReportHTML))
+	return figures == nil && report == nil
 }
 
 func (c *Compare) draw(dir string) error { return viz.Report(dir) }

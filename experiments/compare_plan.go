@@ -72,8 +72,8 @@ func newComparison(c *Compare, o Options) (*comparison, []string, error) {
 	if err := m.collectLevels(); err != nil {
 		return nil, nil, err
 	}
-	if free, err := freeMemory(); err == nil && m.memory()>>20 > int64(free) {
-		return nil, nil, fmt.Errorf("field rows is %d: the comparison would hold about %d MB and %d MB are free; use fewer rows, budgets or fine steps", c.Rows, m.memory()>>20, free)
+	if err := enoughMemory(m.memory(), "rows, budgets or fine steps"); err != nil {
+		return nil, nil, fmt.Errorf("field rows is %d: %w", c.Rows, err)
 	}
 	return m, notes, nil
 }
@@ -102,6 +102,9 @@ func (m *comparison) newEntry(name string) (*entry, []string, error) {
 		return nil, nil, fmt.Errorf("field solvers: %s chooses its own levels and cannot be held to a budget: leave it out", e.name)
 	}
 	var notes []string
+	if _, err := m.family.grid(1); err != nil {
+		return nil, nil, fmt.Errorf("field spacing: a grid of 1 step: %w", err)
+	}
 	for _, budget := range m.Budgets {
 		n, exact, err := solvers.StepsFor(s, budget, m.family.grid)
 		if err != nil {
@@ -147,6 +150,13 @@ func (m *comparison) collectLevels() error {
 		m.exact = union(exact...)
 	}
 	if len(stochastic) > 0 && m.Stochastic.FineSteps > 0 {
+		most := 0
+		for _, g := range stochastic {
+			most = max(most, g.Steps())
+		}
+		if m.Stochastic.FineSteps < 2*most {
+			return fmt.Errorf("field stochastic.fine_steps is %d: expected 0, for no strong errors, or at least twice the %d steps that a stochastic solver takes, so that the fine run is finer", m.Stochastic.FineSteps, most)
+		}
 		g, err := m.family.grid(m.Stochastic.FineSteps)
 		if err != nil {
 			return fmt.Errorf("field stochastic.fine_steps: %w", err)

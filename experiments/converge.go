@@ -175,15 +175,14 @@ func (c Converge) measure(ctx context.Context, o Options) (*ConvergeTable, error
 	if err != nil {
 		return nil, err
 	}
-	x, err := startStates(model, ends[0], c.Start, labels, solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows))
-	if err != nil {
-		return nil, err
-	}
 	dim := models.Dim(model)
 	if err := c.fits(dim, list); err != nil {
 		return nil, err
 	}
-
+	x, err := startStates(model, ends[0], c.Start, labels, solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows))
+	if err != nil {
+		return nil, err
+	}
 	total := c.cost(family, list)
 	done := int64(0)
 	report := func(stage string) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -70,7 +72,7 @@ func Doctor(o Options) *Checkup {
 	if out == "" {
 		out = "runs"
 	}
-	if err := canWrite(out); err != nil {
+	if err := canMake(out); err != nil {
 		add("run folders", "bad", err.Error(), "choose another place with --out")
 	} else {
 		add("run folders", "ok", "can be written in "+out, "")
@@ -91,11 +93,21 @@ func Doctor(o Options) *Checkup {
 	return c
 }
 
-// canWrite tries to write in a folder, which it makes if it has to.
-func canWrite(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+// canMake tries to write in a folder or, where there is none yet, in the nearest
+// that it would be made in.
+func canMake(dir string) error {
+	for {
+		_, err := os.Stat(dir)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		return canWrite(dir)
 	}
+}
+
+// canWrite tries to write in a folder.
+func canWrite(dir string) error {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
 		return err
@@ -136,6 +148,15 @@ func freeMemory() (int, error) {
 		return 0, errors.New("experiments: the system does not say how much memory is free")
 	}
 	return kb >> 10, nil
+}
+
+// enoughMemory refuses work that would hold more bytes than are free; fewer is
+// what it would take fewer of.
+func enoughMemory(bytes int64, fewer string) error {
+	if free, err := freeMemory(); err == nil && bytes>>20 > int64(free) {
+		return fmt.Errorf("the work would hold about %d MB and %d MB are free; use fewer %s", bytes>>20, free, fewer)
+	}
+	return nil
 }
 
 // procLine is the value of the first "key : value" line of a file.

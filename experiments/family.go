@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"sort"
@@ -96,26 +97,29 @@ func fullName[T fmt.Stringer](v T, parse func(string) (T, error)) string {
 	return full
 }
 
-// resolveNames rewrites the names of schedule, spacing and solvers in full.
-func resolveNames(schedule, spacing *string, solver ...*string) error {
-	s, err := schedules.Parse(*schedule)
+// resolveGrid rewrites the names of a schedule and a spacing in full.
+func resolveGrid(schedule, spacing *string) error {
+	return cmp.Or(
+		resolveName("schedule", schedule, schedules.Parse),
+		resolveName("spacing", spacing, schedules.ParseSpacing),
+	)
+}
+
+// resolveSolvers rewrites the names of the solvers of a field in full.
+func resolveSolvers(field string, names []string) error {
+	for i := range names {
+		if err := resolveName(field, &names[i], solvers.Parse); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resolveName[T fmt.Stringer](field string, name *string, parse func(string) (T, error)) error {
+	v, err := parse(*name)
 	if err != nil {
-		return fmt.Errorf("field schedule: %w", err)
+		return fmt.Errorf("field %s: %w", field, err)
 	}
-	*schedule = fullName(s, schedules.Parse)
-	if spacing != nil {
-		p, err := schedules.ParseSpacing(*spacing)
-		if err != nil {
-			return fmt.Errorf("field spacing: %w", err)
-		}
-		*spacing = fullName(p, schedules.ParseSpacing)
-	}
-	for _, name := range solver {
-		v, err := solvers.Parse(*name)
-		if err != nil {
-			return fmt.Errorf("field solvers: %w", err)
-		}
-		*name = fullName(v, solvers.Parse)
-	}
+	*name = fullName(v, parse)
 	return nil
 }

@@ -53,7 +53,10 @@ func OpenModel(name string, o Options) (*Model, error) {
 	for _, e := range Models() {
 		arg, takes := strings.CutPrefix(name, e.Name)
 		takes = takes && strings.HasSuffix(e.Name, ":")
-		if e.Name == name && !takes || takes && arg != "" {
+		if takes && arg == "" {
+			return nil, fmt.Errorf("field model: %q names no file or folder: expected it after the colon", name)
+		}
+		if e.Name == name || takes {
 			m, err := e.open(arg, o)
 			if err != nil {
 				return nil, fmt.Errorf("field model: %s: %w", name, err)

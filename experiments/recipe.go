@@ -106,9 +106,8 @@ func Embedded() []string {
 func Load(name string) (*Recipe, error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		base := strings.TrimSuffix(filepath.Base(name), ".toml")
-		inside, eerr := embedded.ReadFile("recipes/" + base + ".toml")
-		if eerr != nil || (strings.ContainsAny(name, `/\`) && !strings.HasSuffix(filepath.Dir(name), "recipes")) {
+		inside, eerr := embedded.ReadFile("recipes/" + name + ".toml")
+		if base := strings.TrimSuffix(filepath.Base(name), ".toml"); eerr != nil {
 			return nil, fmt.Errorf("experiments: no recipe file %q, and no recipe of that name in the program%s", name, spec.Suggest(base, Embedded()))
 		}
 		text, err = inside, nil

@@ -85,8 +85,8 @@ func TestRecipe_Refuses(t *testing.T) {
 		"+ [reference]\nrtol = nan":           "field reference.rtol is NaN: expected a finite number",
 		"+ [reference]\nrtol = inf":           "field reference.rtol is +Inf",
 		"+ [reference]\nrtol = -1e-9":         "field reference.rtol is -1e-09: expected 1e-14 to 1e-2",
-		"+ rows = 4\n[local]\nrows = 5":       "field local.rows is 5: expected 0 to 4",
-		"+ rows = 4\n[trace]\nrows = 5":       "field trace.rows is 5: expected 0 to 4",
+		"+ rows = 4\n[local]\nrows = 5":       "field local.rows is 5, but field rows is 4",
+		"+ rows = 4\n[trace]\nrows = 5":       "field trace.rows is 5, but field rows is 4",
 		"+ name = \"../up\"":                  "names a folder",
 		"+ name = \"\"":                       "expected the name of the run folder",
 		"+ [trace]\nsolvers = [\"dpmpp-2m\"]": "field trace.solvers: dpmpp-2m is not one of the solvers",
@@ -99,6 +99,9 @@ func TestRecipe_Refuses(t *testing.T) {
 		`+ mismatch = "refuse"`:               "heun cannot spend exactly 3 evaluations on this spacing: 1 step costs 2; choose another budget",
 		"+ budgets = [1]":                     "heun: a budget of 1 evaluations is too small: one step needs 2",
 		"+ [":                                 "line ",
+		`+ schedule = "rf"`:                   "field spacing: a grid of 1 step: schedules: karras cannot start at α = 0",
+		"+ [trace]\nsolvers = [\"hein\"]":     `field trace.solvers: solvers: unknown solver "hein"`,
+		"+ solvers = [\"ddim(eta=1)\"]\n[stochastic]\nfine_steps = 5": "field stochastic.fine_steps is 5: expected 0, for no strong errors, or at least twice the 9 steps",
 	} {
 		r, err := Parse("test", []byte(edit(minimal, change)))
 		if err == nil {

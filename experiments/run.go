@@ -231,7 +231,7 @@ func (r *run) execute(ctx context.Context, recipe *Recipe, work job) error {
 	j.End = time.Now().UTC()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("experiments: stopped; the same command goes on from %s: %w", r.store.dir, ctx.Err())
+		return fmt.Errorf("experiments: the same command goes on from %s: %w", r.store.dir, ctx.Err())
 	case err != nil:
 		j.Status, j.Error = runfile.Failed, err.Error()
 		return errors.Join(err, runfile.WriteRun(path, j))
@@ -275,7 +275,7 @@ func finished(dir string, p *Plan) (bool, error) {
 		return false, nil
 	}
 	have, err := hashFiles(dir, slices.Collect(maps.Keys(j.Files)))
-	return err == nil && maps.Equal(have, j.Files), nil
+	return err == nil && len(have) > 0 && maps.Equal(have, j.Files), nil
 }
 
 // leftCells says whether a finished run was killed before it removed its cells.

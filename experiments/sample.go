@@ -65,7 +65,9 @@ func (s *Sample) Validate() error {
 
 func (s *Sample) seed() uint64 { return uint64(s.Key) }
 
-func (s *Sample) resolve() error { return resolveNames(&s.Schedule, &s.Spacing, &s.Solver) }
+func (s *Sample) resolve() error {
+	return cmp.Or(resolveGrid(&s.Schedule, &s.Spacing), resolveName("solver", &s.Solver, solvers.Parse))
+}
 
 // SamplesNPZ is the file that a Sample leaves: x, rows×…shape, and log_snr, the
 // levels that were visited.
@@ -100,6 +102,10 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	}
 	if solver.Properties().Coupled {
 		return nil, fmt.Errorf("field solver: %s lets the rows of a batch influence each other, so that samples would depend on how they are cut into blocks: choose another", solver)
+	}
+	// The samples, and their way into the file as a whole.
+	if err := enoughMemory(2*8*int64(s.Rows)*int64(models.Dim(m)), "rows"); err != nil {
+		return nil, fmt.Errorf("field rows is %d: %w", s.Rows, err)
 	}
 	maps.Copy(p.Inputs, m.Inputs)
 	p.Parts = []PlanPart{{Name: solver.String(), Evals: int64(solver.NFE(grid)) * int64(s.Rows), Estimate: solver.Properties().Adaptive}}

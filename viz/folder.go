@@ -36,8 +36,14 @@ type cell struct {
 func readFolder(dir string) (*folder, error) {
 	f := &folder{styles: map[string]style{}, noise: map[string]bool{}, walks: map[cell][]runfile.StepRow{}}
 	var err error
-	if f.run, err = runfile.ReadRun(filepath.Join(dir, runfile.RunJSON)); err != nil {
+	f.run, err = runfile.ReadRun(filepath.Join(dir, runfile.RunJSON))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("viz: %s is not a run folder: %w", dir, err)
+	case err != nil:
 		return nil, err
+	case f.run.Driver == "sample":
+		return nil, fmt.Errorf("viz: %s holds samples, which have no report: expected the folder of a comparison", dir)
 	}
 	if f.steps, err = runfile.ReadSteps(filepath.Join(dir, runfile.StepsCSV)); err != nil {
 		return nil, err

@@ -10,11 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"snrlab/experiments"
+	"snrlab/internal/spec"
 )
 
 // Exit codes, which scripts may rely on.
@@ -49,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "snrlab: %v\n", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(stderr, "snrlab: %v\n", err)
+		fmt.Fprintf(stderr, "snrlab: stopped: %v\n", err)
 		return exitInterrupted
 	default:
 		fmt.Fprintf(stderr, "snrlab: %v\n", err)
@@ -89,7 +91,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	misread := func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	misread := func(c *cli.Context, err error, _ bool) error { return usageError{withNearFlag(c, err)} }
 	app.OnUsageError = misread
 	for _, c := range app.Commands {
 		c.OnUsageError = misread
@@ -100,4 +102,21 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		}
 	}
 	return app
+}
+
+// withNearFlag adds the flags that an unknown one may have meant.
+func withNearFlag(c *cli.Context, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	var names []string
+	for _, f := range c.Command.Flags {
+		for _, n := range f.Names() {
+			if len(n) > 1 {
+				names = append(names, "--"+n)
+			}
+		}
+	}
+	return fmt.Errorf("unknown flag --%s%s", name, spec.Suggest("--"+name, names))
 }

@@ -29,7 +29,7 @@ func convergeCommand() *cli.Command {
 			&cli.StringFlag{Name: "start", Value: def.Start, Usage: "prior or exact"},
 			&cli.Float64Flag{Name: "rtol", Value: def.RTol, Usage: "tolerance of the reference"},
 			&cli.IntFlag{Name: "fine-steps", Value: def.FineSteps, Usage: "steps of stochastic solvers' fine runs; 0 skips these solvers"},
-			mnistFlag(), jsonFlag(),
+			mnistFlag(), jsonFlag(), quietFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 0, 0, "no argument"); err != nil {
@@ -49,7 +49,9 @@ func convergeCommand() *cli.Command {
 					return usagef("--solvers: %v", err)
 				}
 			}
-			table, err := conv.Run(c.Context, experiments.Options{MNIST: c.String("mnist")})
+			bars := newProgress(c.App.ErrWriter, c.Bool("quiet"), "evaluations")
+			table, err := conv.Run(c.Context, experiments.Options{MNIST: c.String("mnist"), Progress: bars})
+			bars.finish()
 			if err != nil {
 				return err
 			}

@@ -30,10 +30,14 @@ func permute(app *cli.App, args []string) []string {
 					front = append(front, rest[i])
 				}
 			default:
-				if c := find(commands, a); c != nil && len(back) == 0 {
-					next = c
-				} else {
+				switch c := find(commands, a); {
+				case len(back) > 0 || len(commands) == 0:
 					back = append(back, a)
+				case c != nil:
+					next = c
+				default: // an unknown command: its flags are unknown too
+					back = append(back, rest[i:]...)
+					i = len(rest)
 				}
 			}
 		}

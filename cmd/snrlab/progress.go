@@ -55,8 +55,8 @@ type bar struct {
 	stage atomic.Value // not under mu: the bar's own goroutine reads it while Report waits for that goroutine
 }
 
-func newBar(w io.Writer, unit string) *bar {
-	return &bar{unit: unit, group: mpb.New(mpb.WithOutput(w), mpb.WithWidth(72))}
+func newBar(w io.Writer, unit string, more ...mpb.ContainerOption) *bar {
+	return &bar{unit: unit, group: mpb.New(append(more, mpb.WithOutput(w), mpb.WithWidth(72))...)}
 }
 
 func (b *bar) Report(stage string, done, total int64) {
@@ -64,7 +64,8 @@ func (b *bar) Report(stage string, done, total int64) {
 	defer b.mu.Unlock()
 	b.stage.Store(stage)
 	if b.bar == nil {
-		b.bar = b.group.AddBar(total,
+		// A bar that is made with a total keeps it; ours changes on the way.
+		b.bar = b.group.AddBar(0,
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-22.22s ", b.stage.Load()) })),
 			mpb.AppendDecorators(
 				decor.CountersNoUnit("%d/%d "+b.unit+" "),
