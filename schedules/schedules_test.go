@@ -269,6 +269,10 @@ func TestSchedule_Limit_Small(t *testing.T) {
 		// 1 − α² = sinh(tw) cosh(End/2τ)/(sinh(w) cosh(u/2τ)) with w = 3.
 		{"chen-sigmoid", x, 1, math.Sqrt(3 * x / math.Sinh(3))},
 		{"chen-sigmoid(start=0)", x, 1, math.Sqrt(1.5 * x / math.Tanh(1.5))},
+		// Near the noisy end: the angles from it are e^{λ/2}; α² = c(u)/c(Start)
+		// with c a squared sine of what is left.
+		{"cosine(min=-50,max=-40)", 0.5, (math.Exp(-25) + math.Exp(-20)) / 2, 1},
+		{"chen-cosine(start=0.2)", 1 - 0x1p-50, math.Pi / 2 * 0.8 * 0x1p-50 / math.Cos(math.Pi/10), 1},
 	} {
 		s, err := Parse(c.name)
 		if err != nil {

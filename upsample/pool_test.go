@@ -65,6 +65,15 @@ func TestMatchedLevel(t *testing.T) {
 	}
 }
 
+// The clean end itself can be asked.
+func TestMatchedLevel_Limit(t *testing.T) {
+	sched := schedules.EDM{SMin: 0.002, SMax: 80}
+	got, scale, err := MatchedLevel(sched, sched.At(0.002), 1)
+	if err != nil || got.T != 0.002 || scale != 1 {
+		t.Errorf("level %+v, scale %g, error %v: expected the clean end itself", got, scale, err)
+	}
+}
+
 func TestMatchedLevel_Refuses(t *testing.T) {
 	sched, err := schedules.Parse("edm")
 	if err != nil {
