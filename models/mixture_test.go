@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -349,14 +350,18 @@ func TestMixture_Limit_NoSignal(t *testing.T) {
 // arithmetic.
 func TestMixture_AgreesWith_BigFloat(t *testing.T) {
 	const dim = 784
-	for _, resid := range []float64{0, 1e-6, 1e-3} {
+	for _, c := range []struct {
+		resid  float64
+		copies int // of each residual: 1 for an isotropic family, dim for a diagonal one
+	}{{0, 1}, {1e-6, 1}, {1e-3, 1}, {0, dim}, {1e-6, dim}, {1e-3, dim}} {
+		resid := c.resid
 		pts := make([]float64, 3*dim)
 		rng.New(1).Normal(pts)
 		for i := range dim {
 			pts[i+2*dim] = 30 // far away: it moves the centre and does not count
 		}
 		m := mustMixture(t, Components{
-			Shape: []int{dim}, Weights: []float64{1, 1, 1}, Means: pts, Residual: []float64{resid, resid, resid},
+			Shape: []int{dim}, Weights: []float64{1, 1, 1}, Means: pts, Residual: slices.Repeat([]float64{resid}, 3*c.copies),
 		})
 		for _, sigma := range []float64{0.05, 0.002, 1e-4} {
 			at := level(0.9, sigma)
@@ -402,7 +407,7 @@ func TestMixture_AgreesWith_BigFloat(t *testing.T) {
 			for i := range got {
 				mean := r*pts[i] + (1-r)*pts[dim+i]
 				want := sigma*sigma/v*mean + at.Alpha*resid/v*x[i]
-				// An exponent is off by refineAbove or, formed from differences,
+				// In both families an exponent is off by refineAbove or, formed from differences,
 				// by a few roundings of the quadratic form; D moves by R(1−R)|Δm|,
 				// about as much. (x rounded in its last bit moves it further.)
 				if math.Abs(got[i]-want) > 2e-11+4*unit*form {

@@ -3,6 +3,7 @@ package solvers_test
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"snrlab/models"
@@ -44,11 +45,11 @@ func TestInvert_Order(t *testing.T) {
 		}
 	}
 	clean := solvers.Problem{Denoiser: mix, Grid: schedules.Grid{{Alpha: 1, Sigma: 1}, {Alpha: 1}}}
-	if _, err := solvers.Invert(context.Background(), clean, x); err == nil {
+	if _, err := solvers.Invert(context.Background(), clean, x); err == nil || !strings.Contains(err.Error(), "both above 0") {
 		t.Error("inversion from σ = 0 was not refused")
 	}
 	noise := solvers.Problem{Denoiser: mix, Grid: schedules.Grid{{Sigma: 1}, {Alpha: 1, Sigma: 1}}}
-	if _, err := solvers.Invert(context.Background(), noise, x); err == nil {
+	if _, err := solvers.Invert(context.Background(), noise, x); err == nil || !strings.Contains(err.Error(), "both above 0") {
 		t.Error("inversion to α = 0 was not refused")
 	}
 }

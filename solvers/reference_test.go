@@ -304,6 +304,11 @@ func TestReference_DenseError(t *testing.T) {
 				t.Errorf("level %d, row %d: Dense and Solve differ by %.3g", i+1, j/2, e)
 			}
 		}
+		for _, s := range []float64{81, 0.0019, 0} {
+			if dense.At(at, veLevel(s)) == nil {
+				t.Errorf("the state at σ/α = %g, outside the run, was given", s)
+			}
+		}
 		t.Logf("rtol %g: largest error %.2g inside steps, %.2g at ends", tol, largest, ends)
 		// The extension is of order 7, one less than the step, so that its
 		// error exceeds the step's by a factor of a few at these step sizes.
@@ -326,7 +331,7 @@ func TestReference_Limit_SameLambda(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(y[0]-1.5) > 1e-15 || cost[0].Evals != 0 {
+		if !(math.Abs(y[0]-1.5) <= 1e-15) || cost[0].Evals != 0 {
 			t.Errorf("%+v to %+v: 0.75 becomes %g after %d evaluations, expected 1.5 after none", p[0], p[1], y[0], cost[0].Evals)
 		}
 	}

@@ -2,6 +2,8 @@ package solvers
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -270,6 +272,57 @@ func TestReplay_Resume(t *testing.T) {
 	half.Noise = 99
 	if _, err := s.Start(Problem{Denoiser: models.GM2D(), Grid: g, Noise: NewReplay(draws)}, x, Resume(half)); err == nil || !strings.Contains(err.Error(), "position 99") {
 		t.Errorf("a position beyond the recording gives %v", err)
+	}
+}
+
+// failsOnce is the mixture, which fails at one of its calls.
+type failsOnce struct {
+	*models.Mixture
+	at int
+}
+
+func (f *failsOnce) Denoise(ctx context.Context, dst []float64, q models.Query) error {
+	if f.at--; f.at == -1 {
+		return errors.New("the denoiser is out of order")
+	}
+	return f.Mixture.Denoise(ctx, dst, q)
+}
+
+// A step that failed after it drew draws the same numbers when it is repeated.
+func TestReplay_Invariant_Retry(t *testing.T) {
+	edm := schedules.EDM{SMin: 0.1, SMax: 10}
+	g := schedules.Grid{edm.At(10), edm.At(3), edm.At(1), edm.At(0.1)}
+	draws := [][]float64{{0.3, -1}, {0.7, 0.2}, {-0.4, 0.5}}
+	run := func(at int) []float64 {
+		st, err := Heun{SChurn: 1, SMax: math.Inf(1), SNoise: 1}.Start(Problem{
+			Denoiser: &failsOnce{models.GM2D(), at}, Grid: g, Schedule: edm, Noise: NewReplay(draws),
+		}, []float64{4, -7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 { // three steps, a failure and the end
+			if _, err := st.Step(context.Background()); errors.Is(err, io.EOF) {
+				break
+			}
+		}
+		return st.State().X
+	}
+	whole := run(-1)
+	for at := range 6 {
+		if got := run(at); !slices.Equal(got, whole) {
+			t.Errorf("failed at call %d and repeated: %v, expected %v", at, got, whole)
+		}
+	}
+}
+
+// A NaN that the noise brings is told from one of the denoiser.
+func TestReplay_Refuses_NaN(t *testing.T) {
+	noise := NewReplay([][]float64{{0, 0, 0, 0}, {0, 0, math.NaN(), 0}})
+	_, err := Sample(context.Background(), DDIM{Eta: 1}, Problem{Denoiser: models.GM2D(), Grid: uniformLambdas(-4, 4, 2), Noise: noise}, []float64{1, 2, 3, 4})
+	var step *StepError
+	var bad *NonFiniteError
+	if !errors.As(err, &step) || !errors.As(err, &bad) || step.Index != 1 || bad.Source != "noise" || bad.Row != 1 || bad.Col != 0 {
+		t.Errorf("got %v, expected a NaN from the noise in row 1, column 0, step 1", err)
 	}
 }
 
