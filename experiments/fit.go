@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -67,7 +68,7 @@ func (f Fit) Run(ctx context.Context, path string, progress func(mppca.Progress)
 		return nil, err
 	}
 	// Learn that the file cannot be written before the work, not after it.
-	if err := canWrite(filepath.Dir(path)); err != nil {
+	if err := cmp.Or(os.MkdirAll(filepath.Dir(path), 0o755), canWrite(filepath.Dir(path))); err != nil {
 		return nil, fmt.Errorf("experiments: cannot write %s: %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
