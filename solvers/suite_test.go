@@ -14,7 +14,7 @@ var variants = []string{
 	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",
 	"dpm-solver-2(r=0.3,form=simple)", "dpm-solver-2(r=0.8,form=taylor)",
 	"dpmpp-2s(r=0.3)", "dpmpp-2s(r=1)",
-	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)",
+	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)", "dpmpp-3m(start=rk,published=true)",
 	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)",
 	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
 	"euler-ancestral(eta=0)", "euler-maruyama(variable=lambda)",
