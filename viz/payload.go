@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"snrlab/internal/runfile"
 )
 
 // view is what the page's step-for-step part shows, as JSON. Pictures are not
@@ -31,6 +33,7 @@ type viewPicture struct {
 	Channel int  `json:"channel"` // width of one channel
 	RGB     bool `json:"rgb"`
 	Values  int  `json:"values"` // of one picture
+	Reach   num  `json:"reach"`  // the value that is white, its negative being black
 }
 
 type viewPlane struct {
@@ -174,7 +177,7 @@ func (f *folder) view() (*view, []byte, error) {
 		}
 		b.from, b.to = g, g.coarse(b.shrink)
 		w, h := b.to.size()
-		v.Picture = &viewPicture{w, h, b.to.w, b.to.rgb, b.to.dim()}
+		v.Picture = &viewPicture{w, h, b.to.w, b.to.rgb, b.to.dim(), num(reach(t))}
 	}
 	v.Samples = t.Samples[:b.samples]
 
@@ -238,6 +241,26 @@ func (f *folder) view() (*view, []byte, error) {
 	v.Omitted = b.omitted(len(t.Samples), hidden)
 	v.defaults(f)
 	return v, b.bytes, nil
+}
+
+// reach is the value drawn white: 1 for images, which lie in [−1, 1], and the
+// largest value of an estimate for other vectors, which lie anywhere.
+func reach(t *runfile.Trace) float64 {
+	if len(t.Shape) > 1 {
+		return 1
+	}
+	most := 0.0
+	for _, r := range t.Runs {
+		for _, v := range r.D {
+			if a := math.Abs(float64(v)); a > most && !math.IsInf(a, 1) {
+				most = a
+			}
+		}
+	}
+	if most == 0 {
+		return 1
+	}
+	return most
 }
 
 // defaults opens the page on the best and a middling solver at a middle budget.

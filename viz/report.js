@@ -158,12 +158,12 @@ const theme = (() => {
     return end.map(e => 250 + (e - 250) * t);
   };
   const paint = (canvas, v, signed) => {
-    const {w, h, rgb} = view.picture;
+    const {w, h, rgb, reach} = view.picture;
     canvas.width = w;
     canvas.height = h;
     const ctx = canvas.getContext("2d");
     const img = ctx.createImageData(w, h);
-    const grey = x => 255 * Math.max(0, Math.min(1, (x + 1) / 2));
+    const grey = x => 255 * Math.max(0, Math.min(1, (x / reach + 1) / 2));
     const cw = view.picture.channel; // width of one channel
     for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
       const o = 4 * (y * w + x);
@@ -339,7 +339,7 @@ const theme = (() => {
       if (!run) continue;
       const noise = view.solvers[solver].noise;
       lines.push({letter, run, solver, list: noise ? run.strong : run.global, name: noise ? "strong" : "global", dash: view.solvers[solver].dashed ? "8 4" : "", width: 1.8, r: 3.2});
-      if (!noise) lines.push({letter, run, solver, list: run.local, name: "one step", dash: "2 3", width: 1.3, r: 0});
+      if (!noise) lines.push({letter, run, solver, list: run.local, name: "one step", dash: "2 3", width: 1.3, r: 1.8});
     }
     const all = lines.flatMap(l => l.list).filter(v => v > 0 && v < Infinity);
     const end = Math.max(1, ...lines.map(l => l.run.nfe[l.run.steps]));
