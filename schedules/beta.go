@@ -22,10 +22,11 @@ import (
 // Start and End are the first and last β of the kinds that have them; 0 is the
 // kind's own, listed at each [BetaKind], and the only value the others accept.
 //
-// LaplaceBeta is the paper's density. Differs from the "laplace" table of
-// diffusers, which takes √(SNR/(1 + SNR)), that is α, for ᾱ, divides it by its value
-// at t = 0, reads t at (i + 1)/T, and caps β at 0.999: its λ at the middle of
-// 1000 entries is 0.88 where the median of the density is 0.
+// LaplaceBeta has the quantiles of the paper's density at mid-cells, which are
+// finite without a cap. Differs from the "laplace" table of diffusers, which adds
+// 1e-6 in the logarithm to keep t = 0 and 1 finite, takes √(SNR/(1 + SNR)), that
+// is α, for ᾱ, divides it by its value at t = 0, reads t at (i + 1)/T, and caps β at
+// 0.999: its λ at the middle of 1000 entries is 0.88, and the median is 0.
 //
 // ZeroSNR rescales α affinely so that the last entry is α = 0 exactly and the
 // first stays [lin2024]. Linear interpolation cannot reach λ = −Inf: there, on
