@@ -3,7 +3,7 @@
 GO   ?= go
 TOOL := $(GO) tool
 
-.PHONY: demo test check fmt-check vet staticcheck generate-check race cross bench fit build docs-figures clean help
+.PHONY: demo test check fmt-check vet staticcheck generate-check race portable cross bench fit build docs-figures clean help
 
 demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
@@ -11,7 +11,7 @@ demo: ## the main job: a dozen samplers on digits against the exact answer
 test: ## every test
 	$(GO) test ./...
 
-check: fmt-check vet staticcheck generate-check race cross ## everything that needs no long run
+check: fmt-check vet staticcheck generate-check race portable cross ## everything that needs no long run
 
 fmt-check: ## gofumpt would change nothing
 	@out="$$($(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
@@ -27,6 +27,9 @@ generate-check: ## go generate changes nothing
 
 race: ## the race detector on the short tests
 	$(GO) test -race -short ./...
+
+portable: ## the kernels' portable form, which other processors use
+	$(GO) test -short -tags purego ./internal/simd ./models/... ./solvers
 
 cross: ## builds for the other platforms
 	GOOS=linux   GOARCH=arm64 $(GO) build ./...
