@@ -4,6 +4,7 @@
 // Everything is a function of the log signal-to-noise ratio λ = log(α²/σ²). The
 // packages, from the bottom up:
 //
+//   - rng: keys, from which every random number comes
 //   - snr: λ as a type
 //   - schedules: paths λ → (α, σ), schedules t → λ, grids, spacings
 //   - models: the denoiser, its adapters, and exact models

@@ -12,8 +12,8 @@
 //
 // References:
 //
-//	[LCB98] LeCun, Cortes, Burges. The MNIST database of handwritten digits.
-//	        1998.
-//	[TB99]  Tipping, Bishop. Mixtures of probabilistic principal component
-//	        analysers. Neural Computation 11(2), 1999.
+//	[lecun1998]   LeCun, Cortes, Burges. The MNIST database of handwritten digits.
+//	              1998.
+//	[tipping1999] Tipping, Bishop. Mixtures of probabilistic principal component
+//	              analysers. Neural Computation 11(2), 1999.
 package data

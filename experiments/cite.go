@@ -31,27 +31,27 @@ type Citation struct {
 
 // sources are the works behind names that do not carry their own references.
 var sources = map[string][]string{
-	"edm":               {"EDM"},
-	"ve":                {"SDE"},
-	"vp-linear":         {"SDE"},
-	"subvp":             {"SDE"},
-	"cosine":            {"ImprovedDDPM", "SimpleDiffusion"},
-	"chen-sigmoid":      {"Chen2023"},
-	"chen-cosine":       {"Chen2023"},
-	"rf":                {"RectifiedFlow", "RectifiedFlowTransformers"},
-	"flow":              {"RectifiedFlow", "RectifiedFlowTransformers"},
-	"beta":              {"DDPM"},
-	"shift":             {"SimpleDiffusion"},
-	"linear":            {"DDPM"},
-	"scaled-linear":     {"LatentDiffusion"},
-	"squared-cosine":    {"ImprovedDDPM"},
-	"laplace":           {"LaplaceSchedule"},
-	"karras":            {"EDM"},
-	"polynomial":        {"EDM"},
-	"time-uniform":      {"AMED"},
-	"trailing":          {"ZeroSNR"},
-	"digits":            {"MNIST", "MPPCA"},
-	"points:mnist-test": {"MNIST"},
+	"edm":               {"karras2022"},
+	"ve":                {"song2021"},
+	"vp-linear":         {"song2021"},
+	"subvp":             {"song2021"},
+	"cosine":            {"nichol2021", "hoogeboom2023"},
+	"chen-sigmoid":      {"chen2023"},
+	"chen-cosine":       {"chen2023"},
+	"rf":                {"liu2023", "esser2024"},
+	"flow":              {"liu2023", "esser2024"},
+	"beta":              {"ho2020"},
+	"shift":             {"hoogeboom2023"},
+	"linear":            {"ho2020"},
+	"scaled-linear":     {"rombach2022"},
+	"squared-cosine":    {"nichol2021"},
+	"laplace":           {"hang2024"},
+	"karras":            {"karras2022"},
+	"polynomial":        {"karras2022"},
+	"time-uniform":      {"zhou2024"},
+	"trailing":          {"lin2024"},
+	"digits":            {"lecun1998", "tipping1999"},
+	"points:mnist-test": {"lecun1998"},
 }
 
 // uses is what a recipe names.
@@ -105,7 +105,7 @@ func (c *Citations) addName(name string) error {
 	}
 	for _, a := range args {
 		if a.Key == "zerosnr" && a.Value == "true" {
-			if err := c.add("ZeroSNR", "zerosnr=true"); err != nil {
+			if err := c.add("lin2024", "zerosnr=true"); err != nil {
 				return err
 			}
 		}

@@ -56,7 +56,7 @@ type StochasticOptions struct {
 
 // LawOptions is how the law of the samples is measured.
 type LawOptions struct {
-	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [Bonneel]
+	Directions int `toml:"directions" json:"directions"` // of the sliced Wasserstein distance [bonneel2015]
 	Floors     int `toml:"floors" json:"floors"`         // pairs of exact sample sets that the sampling floor is measured on
 }
 
@@ -163,6 +163,6 @@ errors of an exact sample. ≤: sliced W2 not above the floor, what two exact se
 
 func (c *Compare) uses() uses {
 	return uses{[]string{c.Schedule, c.Spacing, c.Model}, c.Solvers, map[string]string{
-		"reference": "Hairer", "sliced Wasserstein distance": "Bonneel", "bootstrap intervals": "Efron",
+		"reference": "hairer1993", "sliced Wasserstein distance": "bonneel2015", "bootstrap intervals": "efron1993",
 	}}
 }

@@ -14,12 +14,12 @@
 //
 // References:
 //
-//	[Bonneel] N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
-//	          Wasserstein barycenters of measures. J. Math. Imaging Vis. 51, 2015.
-//	[Efron]   B. Efron, R. J. Tibshirani: An introduction to the bootstrap.
-//	          Chapman & Hall, 1993.
-//	[Hairer]  E. Hairer, S. P. Nørsett, G. Wanner: Solving ordinary differential
-//	          equations I. Springer, 2nd edition, 1993.
+//	[bonneel2015] N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
+//	              Wasserstein barycenters of measures. J. Math. Imaging Vis. 51, 2015.
+//	[efron1993]   B. Efron, R. J. Tibshirani: An introduction to the bootstrap.
+//	              Chapman & Hall, 1993.
+//	[hairer1993]  E. Hairer, S. P. Nørsett, G. Wanner: Solving ordinary differential
+//	              equations I. Springer, 2nd edition, 1993.
 //
 // What a recipe uses is printed by [Cite], from references.bib.
 package experiments

@@ -8,16 +8,16 @@
 //
 // References:
 //
-//	[Bonneel]  N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
-//	           Wasserstein barycenters of measures. J. Math. Imaging Vis. 51, 2015.
-//	[Dowson]   D. C. Dowson, B. V. Landau: The Fréchet distance between
-//	           multivariate normal distributions. J. Multivar. Anal. 12, 1982.
-//	[Efron]    B. Efron, R. J. Tibshirani: An introduction to the bootstrap.
-//	           Chapman & Hall, 1993.
-//	[Hyndman]  R. J. Hyndman, Y. Fan: Sample quantiles in statistical packages.
-//	           Amer. Statist. 50, 1996.
-//	[Szekely]  G. J. Székely, M. L. Rizzo: Energy statistics: a class of
-//	           statistics based on distances. J. Statist. Plann. Inference 143, 2013.
+//	[bonneel2015] N. Bonneel, J. Rabin, G. Peyré, H. Pfister: Sliced and Radon
+//	              Wasserstein barycenters of measures. J. Math. Imaging Vis. 51, 2015.
+//	[dowson1982]  D. C. Dowson, B. V. Landau: The Fréchet distance between
+//	              multivariate normal distributions. J. Multivar. Anal. 12, 1982.
+//	[efron1993]   B. Efron, R. J. Tibshirani: An introduction to the bootstrap.
+//	              Chapman & Hall, 1993.
+//	[hyndman1996] R. J. Hyndman, Y. Fan: Sample quantiles in statistical packages.
+//	              Amer. Statist. 50, 1996.
+//	[szekely2013] G. J. Székely, M. L. Rizzo: Energy statistics: a class of
+//	              statistics based on distances. J. Statist. Plann. Inference 143, 2013.
 package metrics
 
 import "fmt"

@@ -2,7 +2,7 @@ package metrics
 
 import "snrlab/internal/par"
 
-// Energy returns the energy distance [Szekely],
+// Energy returns the energy distance [szekely2013],
 //
 //	2 E|X − Y| − E|X − X′| − E|Y − Y′|,
 //

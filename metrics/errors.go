@@ -54,7 +54,7 @@ func Mean(v []float64) float64 {
 }
 
 // Quantile returns the p-quantile of v, 0 ≤ p ≤ 1, linear between the order
-// statistics (type 7 of [Hyndman]). It is NaN for no values or another p, and
+// statistics (type 7 of [hyndman1996]). It is NaN for no values or another p, and
 // does not modify v.
 func Quantile(v []float64, p float64) float64 {
 	s := slices.Clone(v)
@@ -83,7 +83,7 @@ type Interval struct {
 
 // Bootstrap returns the central interval of the given level, 0.95 say, of a
 // statistic of the rows: its quantiles over resamples of v with replacement
-// [Efron]. stat may use but not keep its argument. Resample b draws from
+// [efron1993]. stat may use but not keep its argument. Resample b draws from
 // key.Split("bootstrap", b), so the interval is the same however often it is
 // computed; 1000 resamples settle its ends to about a tenth of its width.
 func Bootstrap(v []float64, stat func([]float64) float64, key rng.Key, resamples int, level float64) (Interval, error) {

@@ -10,7 +10,7 @@ import (
 // Frechet returns the Fréchet distance between the Gaussians that have the
 // means and covariances of x and y,
 //
-//	FD = |μ_x − μ_y|² + tr(C_x + C_y − 2 (C_x^½ C_y C_x^½)^½)   [Dowson],
+//	FD = |μ_x − μ_y|² + tr(C_x + C_y − 2 (C_x^½ C_y C_x^½)^½)   [dowson1982],
 //
 // a squared distance. It is biased upward by O(1/n), so that sets of one size
 // should be compared, and sees two moments alone.

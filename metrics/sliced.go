@@ -11,7 +11,7 @@ import (
 	"snrlab/rng"
 )
 
-// Sliced measures the sliced 2-Wasserstein distance [Bonneel],
+// Sliced measures the sliced 2-Wasserstein distance [bonneel2015],
 //
 //	SW₂² = E_θ W₂²(θ·X, θ·Y),   θ uniform on the sphere,
 //

@@ -10,16 +10,16 @@
 //
 // References:
 //
-//	[HJA20]  J. Ho, A. Jain, P. Abbeel. Denoising diffusion probabilistic models.
-//	         NeurIPS 2020, arXiv 2006.11239.
-//	[KAAL22] T. Karras, M. Aittala, T. Aila, S. Laine. Elucidating the design space
-//	         of diffusion-based generative models. NeurIPS 2022, arXiv 2206.00364.
-//	[LGL22]  X. Liu, C. Gong, Q. Liu. Flow straight and fast: learning to generate
-//	         and transfer data with rectified flow. ICLR 2023, arXiv 2209.03003.
-//	[SH22]   T. Salimans, J. Ho. Progressive distillation for fast sampling of
-//	         diffusion models. ICLR 2022, arXiv 2202.00512.
-//	[TB99]   M. Tipping, C. Bishop. Mixtures of probabilistic principal component
-//	         analyzers. Neural Computation 11 (1999).
+//	[ho2020]       J. Ho, A. Jain, P. Abbeel. Denoising diffusion probabilistic models.
+//	               NeurIPS 2020, arXiv 2006.11239.
+//	[karras2022]   T. Karras, M. Aittala, T. Aila, S. Laine. Elucidating the design space
+//	               of diffusion-based generative models. NeurIPS 2022, arXiv 2206.00364.
+//	[liu2023]      X. Liu, C. Gong, Q. Liu. Flow straight and fast: learning to generate
+//	               and transfer data with rectified flow. ICLR 2023, arXiv 2209.03003.
+//	[salimans2022] T. Salimans, J. Ho. Progressive distillation for fast sampling of
+//	               diffusion models. ICLR 2022, arXiv 2202.00512.
+//	[tipping1999]  M. Tipping, C. Bishop. Mixtures of probabilistic principal component
+//	               analyzers. Neural Computation 11 (1999).
 package models
 
 import (

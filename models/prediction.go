@@ -34,27 +34,27 @@ type Prediction interface {
 	String() string // parseable, e.g. "edm(sd=0.5)"
 }
 
-// Eps is the noise prediction ε of [HJA20]: D = (x − σ ε)/α.
+// Eps is the noise prediction ε of [ho2020]: D = (x − σ ε)/α.
 type Eps struct{}
 
 // X0 is the prediction of the clean sample itself.
 type X0 struct{}
 
-// V is v = α ε − σ x₀ [SH22], which on a variance-preserving path (α² + σ² = 1)
-// is the velocity in the angle atan(σ/α). The same combination is meant on every
-// other path, so that D = (α x − σ v)/(α² + σ²); a model of dx/dt on a straight
-// path is [Flow].
+// V is v = α ε − σ x₀ [salimans2022], which on a variance-preserving path
+// (α² + σ² = 1) is the velocity in the angle atan(σ/α). The same combination is
+// meant on every other path, so that D = (α x − σ v)/(α² + σ²); a model of dx/dt
+// on a straight path is [Flow].
 type V struct{}
 
 // Score is ∇ log p(x) = −ε/σ: D = (x + σ² s)/α.
 type Score struct{}
 
 // Flow is u = ε − x₀, the velocity dx/dt of the straight path α = 1 − t, σ = t
-// [LGL22]. The same difference is meant on every other path, so that
+// [liu2023]. The same difference is meant on every other path, so that
 // D = (x − σ u)/(α + σ).
 type Flow struct{}
 
-// EDM is the network F of [KAAL22] behind its preconditioning, in s = σ/α and
+// EDM is the network F of [karras2022] behind its preconditioning, in s = σ/α and
 // x̂ = x/α:
 //
 //	D = c_skip x̂ + c_out F(c_in x̂; c_noise)
@@ -112,6 +112,7 @@ func noNoise(name string) error {
 	return fmt.Errorf("models: x and x₀ do not determine %s at σ = 0, where x holds no noise: use x0 there, or ask at a level with σ > 0", name)
 }
 
+// Decode returns skip = 1/α, out = −σ/α. It refuses α = 0.
 func (Eps) Decode(at schedules.Level) (skip, out float64, err error) {
 	if at.Alpha == 0 {
 		return 0, 0, noClean("ε")
@@ -119,6 +120,7 @@ func (Eps) Decode(at schedules.Level) (skip, out float64, err error) {
 	return 1 / at.Alpha, -at.Sigma / at.Alpha, nil
 }
 
+// Encode returns skip = 1/σ, out = −α/σ. It refuses σ = 0.
 func (Eps) Encode(at schedules.Level) (skip, out float64, err error) {
 	if at.Sigma == 0 {
 		return 0, 0, noNoise("ε")
@@ -126,14 +128,19 @@ func (Eps) Encode(at schedules.Level) (skip, out float64, err error) {
 	return 1 / at.Sigma, -at.Alpha / at.Sigma, nil
 }
 
+// Decode returns skip = 0, out = 1.
 func (X0) Decode(schedules.Level) (skip, out float64, err error) { return 0, 1, nil }
+
+// Encode returns skip = 0, out = 1.
 func (X0) Encode(schedules.Level) (skip, out float64, err error) { return 0, 1, nil }
 
+// Decode returns skip = α/(α² + σ²), out = −σ/(α² + σ²).
 func (V) Decode(at schedules.Level) (skip, out float64, err error) {
 	n := float64(at.Alpha*at.Alpha) + at.Sigma*at.Sigma
 	return at.Alpha / n, -at.Sigma / n, nil
 }
 
+// Encode returns skip = α/σ, out = −(α² + σ²)/σ. It refuses σ = 0.
 func (V) Encode(at schedules.Level) (skip, out float64, err error) {
 	if at.Sigma == 0 {
 		return 0, 0, noNoise("v")
@@ -142,6 +149,7 @@ func (V) Encode(at schedules.Level) (skip, out float64, err error) {
 	return at.Alpha / at.Sigma, -n / at.Sigma, nil
 }
 
+// Decode returns skip = 1/α, out = σ²/α. It refuses α = 0.
 func (Score) Decode(at schedules.Level) (skip, out float64, err error) {
 	if at.Alpha == 0 {
 		return 0, 0, noClean("the score")
@@ -149,6 +157,7 @@ func (Score) Decode(at schedules.Level) (skip, out float64, err error) {
 	return 1 / at.Alpha, at.Sigma * at.Sigma / at.Alpha, nil
 }
 
+// Encode returns skip = −1/σ², out = α/σ². It refuses σ = 0.
 func (Score) Encode(at schedules.Level) (skip, out float64, err error) {
 	s2 := at.Sigma * at.Sigma
 	if s2 == 0 {
@@ -157,11 +166,13 @@ func (Score) Encode(at schedules.Level) (skip, out float64, err error) {
 	return -1 / s2, at.Alpha / s2, nil
 }
 
+// Decode returns skip = 1/(α + σ), out = −σ/(α + σ).
 func (Flow) Decode(at schedules.Level) (skip, out float64, err error) {
 	n := at.Alpha + at.Sigma
 	return 1 / n, -at.Sigma / n, nil
 }
 
+// Encode returns skip = 1/σ, out = −(α + σ)/σ. It refuses σ = 0.
 func (Flow) Encode(at schedules.Level) (skip, out float64, err error) {
 	if at.Sigma == 0 {
 		return 0, 0, noNoise("the flow velocity")
@@ -172,8 +183,8 @@ func (Flow) Encode(at schedules.Level) (skip, out float64, err error) {
 // scale returns √(σ² + α² sd²), the standard deviation of x.
 func (p EDM) scale(at schedules.Level) float64 { return math.Hypot(at.Sigma, at.Alpha*p.SigmaData) }
 
-// Decode: c_skip x̂ = α (sd/scale)² x and c_out = σ sd/scale, which are finite at
-// α = 0 too.
+// Decode returns skip = c_skip/α = α sd²/(σ² + α² sd²) and out = c_out =
+// σ sd/√(σ² + α² sd²), which are finite at α = 0 too.
 func (p EDM) Decode(at schedules.Level) (skip, out float64, err error) {
 	if err := p.Validate(); err != nil {
 		return 0, 0, err
@@ -182,6 +193,7 @@ func (p EDM) Decode(at schedules.Level) (skip, out float64, err error) {
 	return at.Alpha * r * r, at.Sigma * r, nil
 }
 
+// Encode returns the inverse of Decode. It refuses σ = 0.
 func (p EDM) Encode(at schedules.Level) (skip, out float64, err error) {
 	if err := p.Validate(); err != nil {
 		return 0, 0, err
@@ -195,13 +207,23 @@ func (p EDM) Encode(at schedules.Level) (skip, out float64, err error) {
 
 func asIs(at schedules.Level) (float64, schedules.Level) { return 1, at }
 
-func (Eps) Input(at schedules.Level) (scale float64, label schedules.Level)   { return asIs(at) }
-func (X0) Input(at schedules.Level) (scale float64, label schedules.Level)    { return asIs(at) }
-func (V) Input(at schedules.Level) (scale float64, label schedules.Level)     { return asIs(at) }
-func (Score) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
-func (Flow) Input(at schedules.Level) (scale float64, label schedules.Level)  { return asIs(at) }
+// Input is x and its level as they are.
+func (Eps) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
 
-// Input: c_in x̂ = x/√(σ² + α² sd²) and c_noise.
+// Input is x and its level as they are.
+func (X0) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
+
+// Input is x and its level as they are.
+func (V) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
+
+// Input is x and its level as they are.
+func (Score) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
+
+// Input is x and its level as they are.
+func (Flow) Input(at schedules.Level) (scale float64, label schedules.Level) { return asIs(at) }
+
+// Input returns the factor 1/√(σ² + α² sd²), with which c_in x̂ is made of x, and
+// the level with c_noise as its T.
 func (p EDM) Input(at schedules.Level) (scale float64, label schedules.Level) {
 	scale = 1 / p.scale(at)
 	at.T = (math.Log(at.Sigma) - math.Log(at.Alpha)) / 4

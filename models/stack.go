@@ -10,7 +10,7 @@ import (
 
 // stack is the family of covariances whose axes do not depend on the level:
 // r I + Σ_j l_j u_j u_jᵀ with orthonormal u_j, the mixtures of probabilistic
-// principal component analysers of [TB99]. Isotropic is rank 0, full is rank dim
+// principal component analysers of [tipping1999]. Isotropic is rank 0, full is rank dim
 // with r = 0. With v = α² r + σ², v_j = α²(l_j + r) + σ², y = x − α m
 // and a_j = u_j·y,
 //
@@ -149,11 +149,12 @@ type stackBlock struct {
 	dense  []bool    // rows whose coefficients are multiplied as a matrix
 	centre func(lo, hi int)
 	solve  func(lo, hi int)
+	share  func(lo, hi int)
 }
 
 func newStackBlock(s *stack) *stackBlock {
 	b := &stackBlock{s: s}
-	b.centre, b.solve = b.centreRows, b.solveRows
+	b.centre, b.solve, b.share = b.centreRows, b.solveRows, b.shareRows
 	return b
 }
 
@@ -179,11 +180,32 @@ func newStackRange(s *stack) *stackRange {
 func (s *stack) answer(a ask) {
 	b := s.blocks.get()
 	b.a = a
-	for lo := 0; lo < a.q.Rows; lo += blockRows {
-		b.run(lo, min(blockRows, a.q.Rows-lo))
+	if s.k*(s.q+1)*s.dim <= ownRows {
+		par.Rows(a.q.Rows, 16, b.share)
+	} else {
+		b.span(0, a.q.Rows)
 	}
 	b.a = ask{}
 	s.blocks.put(b)
+}
+
+// ownRows is the size of B up to which a worker takes rows through all steps by
+// itself, which saves the waits between them. Workers read a larger B together.
+const ownRows = 1 << 18
+
+// shareRows answers rows in a workspace of the worker's own.
+func (b *stackBlock) shareRows(lo, hi int) {
+	own := b.s.blocks.get()
+	own.a = b.a
+	own.span(lo, hi)
+	own.a = ask{}
+	b.s.blocks.put(own)
+}
+
+func (b *stackBlock) span(lo, hi int) {
+	for ; lo < hi; lo += blockRows {
+		b.run(lo, min(blockRows, hi-lo))
+	}
 }
 
 func (b *stackBlock) run(lo, n int) {

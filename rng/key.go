@@ -6,6 +6,12 @@
 //
 // so batch size, row order, step count and the number of workers cannot shift
 // the numbers that a sample sees. There is no global source and no time seed.
+// Keys are hashes [nist2015], streams the ChaCha8 of math/rand/v2 [bernstein2008].
+//
+// References:
+//
+//	[bernstein2008] D. J. Bernstein, ChaCha, a variant of Salsa20, 2008.
+//	[nist2015]      National Institute of Standards and Technology, Secure Hash Standard, FIPS 180-4, 2015.
 package rng
 
 import (

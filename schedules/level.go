@@ -14,17 +14,17 @@
 //
 // References:
 //
-//	[chen2023]     T. Chen, On the Importance of Noise Scheduling for Diffusion Models, arXiv 2301.10972.
-//	[esser2024]    P. Esser et al., Scaling Rectified Flow Transformers for High-Resolution Image Synthesis, arXiv 2403.03206.
-//	[hang2024]     T. Hang, S. Gu et al., Improved Noise Schedule for Diffusion Training, arXiv 2407.03297.
-//	[ho2020]       J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
+//	[chen2023]      T. Chen, On the Importance of Noise Scheduling for Diffusion Models, arXiv 2301.10972.
+//	[esser2024]     P. Esser et al., Scaling Rectified Flow Transformers for High-Resolution Image Synthesis, arXiv 2403.03206.
+//	[hang2024]      T. Hang, S. Gu et al., Improved Noise Schedule for Diffusion Training, arXiv 2407.03297.
+//	[ho2020]        J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
 //	[hoogeboom2023] E. Hoogeboom, J. Heek, T. Salimans, simple diffusion, arXiv 2301.11093.
-//	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
-//	[lin2024]      S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
-//	[nichol2021]   A. Nichol, P. Dhariwal, Improved Denoising Diffusion Probabilistic Models, arXiv 2102.09672.
-//	[rombach2022]  R. Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, arXiv 2112.10752.
-//	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
-//	[zhou2024]     Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
+//	[karras2022]    T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+//	[lin2024]       S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
+//	[nichol2021]    A. Nichol, P. Dhariwal, Improved Denoising Diffusion Probabilistic Models, arXiv 2102.09672.
+//	[rombach2022]   R. Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, arXiv 2112.10752.
+//	[song2021]      Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
+//	[zhou2024]      Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package schedules
 
 import (

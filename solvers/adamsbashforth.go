@@ -7,7 +7,7 @@ import (
 )
 
 // AdamsBashforth is the explicit linear multistep method of order 2, 3 or 4 in
-// (ŝ, x̂) = (σ/α, x/α), where dx̂/dŝ = e = (x − αD)/σ [Hairer, section III.1]:
+// (ŝ, x̂) = (σ/α, x/α), where dx̂/dŝ = e = (x − αD)/σ [hairer1993, section III.1]:
 //
 //	x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(ŝ) dŝ
 //
@@ -15,7 +15,7 @@ import (
 // so that the order holds on any grid. One evaluation a step beside the start;
 // the cheap start (orders 1, 2, …) caps the order at 2. last = own extrapolates
 // to σ = 0 with the same formula. With last = own this is the LMS of
-// k-diffusion and ρAB-DEIS [DEIS].
+// k-diffusion and ρAB-DEIS [zhang2023].
 type AdamsBashforth struct {
 	Order   int     `json:"-"` // 2, 3 or 4; part of the name: ab2, ab3, ab4
 	Opening Opening `json:"start"`
@@ -50,7 +50,7 @@ func (s AdamsBashforth) Properties() Properties {
 	p := Properties{
 		Order: float64(order), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
 		Summary:    fmt.Sprintf("Adams–Bashforth of order %d in σ/α, exact weights on any grid", s.Order),
-		References: []string{"Hairer", "DEIS"},
+		References: []string{"hairer1993", "zhang2023"},
 	}
 	s.Opening.promise(&p, s.Order)
 	return p

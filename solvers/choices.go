@@ -22,8 +22,12 @@ const (
 
 var lastNames = []string{"denoise", "own"}
 
-func (l Last) String() string                { return choiceName(lastNames, l) }
-func (l Last) MarshalText() ([]byte, error)  { return []byte(l.String()), nil }
+func (l Last) String() string { return choiceName(lastNames, l) }
+
+// MarshalText writes the name.
+func (l Last) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads a name.
 func (l *Last) UnmarshalText(b []byte) error { return readChoice(lastNames, b, l) }
 
 // Opening is how a multistep method of order p takes its first p−1 steps.
@@ -40,8 +44,12 @@ const (
 
 var openingNames = []string{"cheap", "rk"}
 
-func (o Opening) String() string                { return choiceName(openingNames, o) }
-func (o Opening) MarshalText() ([]byte, error)  { return []byte(o.String()), nil }
+func (o Opening) String() string { return choiceName(openingNames, o) }
+
+// MarshalText writes the name.
+func (o Opening) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads a name.
 func (o *Opening) UnmarshalText(b []byte) error { return readChoice(openingNames, b, o) }
 
 func choiceName[T ~uint8](names []string, v T) string {

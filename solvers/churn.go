@@ -7,7 +7,7 @@ import (
 	"snrlab/snr"
 )
 
-// churn raises the noise before a step [EDM, algorithm 2]: where
+// churn raises the noise before a step [karras2022, algorithm 2]: where
 // SMin ≤ ŝ ≤ SMax, with ŝ = σ/α,
 //
 //	γ  = min(SChurn/n, √2 − 1),   n the number of steps of the grid

@@ -7,7 +7,8 @@ import (
 	"snrlab/schedules"
 )
 
-// DDIM is the η family of denoising diffusion implicit models [DDIM, eq. 12]:
+// DDIM is the η family of denoising diffusion implicit models [song2021ddim,
+// eq. 12]:
 //
 //	x_s = α_s D + √(σ_s² − g²) e + g z,   e = (x_t − α_t D)/σ_t,   z ~ N(0, I)
 //	g   = η σ_s √(1 − e^{λ_t − λ_s}),     λ = log(α²/σ²)
@@ -36,7 +37,7 @@ func (s DDIM) Properties() Properties {
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, PathFree: true,
 		Summary:    "the η family: deterministic at 0, DDPM ancestral at 1",
-		References: []string{"DDIM"},
+		References: []string{"song2021ddim"},
 	}
 }
 

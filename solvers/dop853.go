@@ -10,7 +10,7 @@ import (
 )
 
 // dop853 integrates the independent rows of dy/dt = f(t, y) by the explicit
-// Runge–Kutta pair 8(5,3) of Dormand and Prince, [Hairer] section II.5 and
+// Runge–Kutta pair 8(5,3) of Dormand and Prince, [hairer1993] section II.5 and
 // appendix "DOP853", with the continuous extension of order 7 (section II.6).
 //
 // Every row has its own time, step size and end. Rows are attempted together
@@ -159,7 +159,7 @@ func (d *dop853) load(r dopRow) {
 }
 
 // begin evaluates f at the start of slots first… and chooses their first step
-// by the rule of [Hairer] section II.4.
+// by the rule of [hairer1993] section II.4.
 func (d *dop853) begin(ctx context.Context, first int) error {
 	lo, hi := first*d.dim, d.n*d.dim
 	if err := d.call(ctx, d.k[0][lo:hi], d.y[lo:hi], d.t[first:d.n], d.id[first:d.n]); err != nil {

@@ -1,6 +1,6 @@
 package solvers
 
-// The tableau of DOP853, to the digits of the published code [Hairer]. Indices
+// The tableau of DOP853, to the digits of the published code [hairer1993]. Indices
 // count from zero: dopA[i][j] is a_{i+1,j+1}. Row stageEnd holds the weights of
 // the solution of order 8, whose derivative is the first of the next step; the
 // rows behind it are the extra stages of the continuous extension.

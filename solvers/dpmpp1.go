@@ -2,7 +2,7 @@ package solvers
 
 import "snrlab/schedules"
 
-// DPMPP1 is DPM-Solver++ of order 1 [DPM-Solver++, eq. 9 with k = 1]:
+// DPMPP1 is DPM-Solver++ of order 1 [lu2022pp, eq. 9 with k = 1]:
 //
 //	x_b = (σ_b/σ_a) x_a − α_b (e^{−h} − 1) D_a,   h = log(α_b/σ_b) − log(α_a/σ_a)
 //
@@ -17,7 +17,7 @@ func (s DPMPP1) Properties() Properties {
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, PathFree: true,
 		Summary:    "the same method as ddim, under its DPM-Solver++ name",
-		References: []string{"DPM-Solver++"},
+		References: []string{"lu2022pp"},
 	}
 }
 

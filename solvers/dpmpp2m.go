@@ -6,7 +6,7 @@ import (
 	"snrlab/schedules"
 )
 
-// DPMPP2M is DPM-Solver++(2M) [DPM-Solver++, algorithm 2]. With half log-SNR
+// DPMPP2M is DPM-Solver++(2M) [lu2022pp, algorithm 2]. With half log-SNR
 // ℓ = log(α/σ), h = ℓ_b − ℓ_a and q = h_prev/h,
 //
 //	D̄   = D_a + (D_a − D_prev)/(2q)
@@ -23,7 +23,7 @@ func (s DPMPP2M) Properties() Properties {
 	return Properties{
 		Order: 2, Evals: 1, LastEvals: 1, History: 1, PathFree: true,
 		Summary:    "two-step exponential integrator for D in log(α/σ)",
-		References: []string{"DPM-Solver++"},
+		References: []string{"lu2022pp"},
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"snrlab/snr"
 )
 
-// DPMPP2S is DPM-Solver++(2S) [DPM-Solver++, algorithm 1]. With ℓ = log(α/σ),
+// DPMPP2S is DPM-Solver++(2S) [lu2022pp, algorithm 1]. With ℓ = log(α/σ),
 // h = ℓ_b − ℓ_a and ℓ_m = ℓ_a + r h,
 //
 //	y   = (σ_m/σ_a) x_a − α_m (e^{−rh} − 1) D_a
@@ -30,7 +30,7 @@ func (s DPMPP2S) Properties() Properties {
 	return Properties{
 		Order: 2, Evals: 2, LastEvals: 1, PathFree: true, Between: true,
 		Summary:    "midpoint in log(α/σ), exponential weights for D",
-		References: []string{"DPM-Solver++"},
+		References: []string{"lu2022pp"},
 	}
 }
 

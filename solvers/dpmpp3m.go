@@ -13,7 +13,7 @@ import "snrlab/schedules"
 // start = rk, one evaluation a step beside the start; the cheap start takes a
 // step of order 1 (DDIM) and one of order 2 (2M), which caps the order at 2.
 //
-// Differs from the programs of [DPM-Solver++] and k-diffusion, which have φ₃ in
+// Differs from the programs of [lu2022pp] and k-diffusion, which have φ₃ in
 // place of 2 φ₃ and so a method of order 2: Published selects theirs. The order
 // is lowered only in the step to σ = 0, as with their lower_order_final off.
 type DPMPP3M struct {
@@ -35,7 +35,7 @@ func (s DPMPP3M) Properties() Properties {
 	p := Properties{
 		Order: order, Evals: 1, LastEvals: 1, History: 2, PathFree: true,
 		Summary:    "three-step exponential integrator for D in log(α/σ)",
-		References: []string{"DPM-Solver++"},
+		References: []string{"lu2022pp"},
 	}
 	s.Opening.promise(&p, 3)
 	return p

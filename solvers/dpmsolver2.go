@@ -9,7 +9,7 @@ import (
 )
 
 // DPMSolver2 is the singlestep second-order exponential integrator for
-// e = (x − αD)/σ [DPM-Solver, algorithm 4]. With ℓ = log(α/σ), h = ℓ_b − ℓ_a, the
+// e = (x − αD)/σ [lu2022, algorithm 4]. With ℓ = log(α/σ), h = ℓ_b − ℓ_a, the
 // intermediate level ℓ_m = ℓ_a + r h and hats for division by α,
 //
 //	ŷ   = x̂_a + (ŝ_m − ŝ_a) e_a
@@ -39,8 +39,12 @@ const (
 
 var formNames = []string{"paper", "taylor", "simple"}
 
-func (f Form) String() string                { return choiceName(formNames, f) }
-func (f Form) MarshalText() ([]byte, error)  { return []byte(f.String()), nil }
+func (f Form) String() string { return choiceName(formNames, f) }
+
+// MarshalText writes the name.
+func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a name.
 func (f *Form) UnmarshalText(b []byte) error { return readChoice(formNames, b, f) }
 
 func (s DPMSolver2) String() string { return Registry().Format("dpm-solver-2", s) }
@@ -74,7 +78,7 @@ func (s DPMSolver2) Properties() Properties {
 	return Properties{
 		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, Stochastic: s.SChurn > 0,
 		Summary:    "midpoint in log(α/σ), exponential weights for ε, with churn",
-		References: []string{"DPM-Solver", "AMED"},
+		References: []string{"lu2022", "zhou2024"},
 	}
 }
 

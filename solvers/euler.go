@@ -7,8 +7,8 @@ import "snrlab/schedules"
 //
 //	x̂_b = x̂_a + (ŝ_b − ŝ_a) e_a
 //
-// with optional churn (see the fields; the zero value has none). Order 1, one evaluation a step. Without churn it is
-// DDIM with η = 0.
+// with optional churn (see the fields; the zero value has none). Order 1, one
+// evaluation a step. Without churn it is DDIM with η = 0.
 type Euler struct {
 	SChurn float64 `json:"schurn"` // churn per run, shared by its steps; 0 is none
 	SMin   float64 `json:"stmin"`  // least σ/α that is churned
@@ -27,7 +27,7 @@ func (s Euler) Properties() Properties {
 		Order: 1, Evals: 1, LastEvals: 1, PathFree: true,
 		Stochastic: s.SChurn > 0, Between: s.SChurn > 0,
 		Summary:    "explicit Euler in σ/α, with churn",
-		References: []string{"EDM"},
+		References: []string{"karras2022"},
 	}
 }
 

@@ -38,7 +38,7 @@ func (s EulerAncestral) Properties() Properties {
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, PathFree: true,
 		Summary:    "Euler past the target and noise back up to it",
-		References: []string{"DDIM", "k-diffusion"},
+		References: []string{"song2021ddim", "crowson2022"},
 	}
 }
 

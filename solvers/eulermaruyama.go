@@ -7,7 +7,7 @@ import (
 )
 
 // EulerMaruyama is the explicit scheme for the reverse SDE of Song et al.
-// [SDE, eq. 6 and appendix F]. The variable that it is explicit in matters,
+// [song2021, eq. 6 and appendix F]. The variable that it is explicit in matters,
 // and both choices are written for x̂ = x/α, so that the path does not:
 //
 //	variance  v = σ²/α²:  x̂_b = x̂ + (1 − v_b/v_a) (D − x̂) + √(v_a − v_b) z
@@ -32,8 +32,12 @@ const (
 
 var variableNames = []string{"variance", "lambda"}
 
-func (v Variable) String() string                { return choiceName(variableNames, v) }
-func (v Variable) MarshalText() ([]byte, error)  { return []byte(v.String()), nil }
+func (v Variable) String() string { return choiceName(variableNames, v) }
+
+// MarshalText writes the name.
+func (v Variable) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a name.
 func (v *Variable) UnmarshalText(b []byte) error { return readChoice(variableNames, b, v) }
 
 func (s EulerMaruyama) String() string { return Registry().Format("euler-maruyama", s) }
@@ -46,7 +50,7 @@ func (s EulerMaruyama) Properties() Properties {
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, Stochastic: true, PathFree: true,
 		Summary:    "Euler–Maruyama for the reverse SDE in σ²/α² or λ",
-		References: []string{"SDE"},
+		References: []string{"song2021"},
 	}
 }
 

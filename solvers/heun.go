@@ -2,14 +2,14 @@ package solvers
 
 import "snrlab/schedules"
 
-// Heun is the explicit trapezoidal rule in (ŝ, x̂) = (σ/α, x/α) [EDM,
+// Heun is the explicit trapezoidal rule in (ŝ, x̂) = (σ/α, x/α) [karras2022,
 // algorithms 1 and 2]:
 //
 //	ŷ   = x̂_a + (ŝ_b − ŝ_a) e_a
 //	x̂_b = x̂_a + (ŝ_b − ŝ_a)/2 (e_a + e(ŷ, b)),   e = (x − αD)/σ
 //
-// with optional churn (see the fields; the zero value has none). Order 2, two evaluations a step; one in the step to
-// σ = 0, which keeps the predictor.
+// with optional churn (see the fields; the zero value has none). Order 2, two
+// evaluations a step; one in the step to σ = 0, which keeps the predictor.
 type Heun struct {
 	SChurn float64 `json:"schurn"` // churn per run, shared by its steps; 0 is none
 	SMin   float64 `json:"stmin"`  // least σ/α that is churned
@@ -28,7 +28,7 @@ func (s Heun) Properties() Properties {
 		Order: 2, Evals: 2, LastEvals: 1, PathFree: true,
 		Stochastic: s.SChurn > 0, Between: s.SChurn > 0,
 		Summary:    "trapezoidal rule in σ/α, with churn",
-		References: []string{"EDM"},
+		References: []string{"karras2022"},
 	}
 }
 

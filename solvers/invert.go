@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Invert carries data back to noise by DDIM inversion [DDIM, section 4.3]: it
-// walks p.Grid from its clean end to its noisy end with
+// Invert carries data back to noise by DDIM inversion [song2021ddim, section
+// 4.3]: it walks p.Grid from its clean end to its noisy end with
 //
 //	x_t = (σ_t/σ_s) x_s + (α_t − α_s σ_t/σ_s) D(x_s, s),   s cleaner than t
 //

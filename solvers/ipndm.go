@@ -6,7 +6,7 @@ import (
 	"snrlab/schedules"
 )
 
-// IPNDM is the improved pseudo-numerical method [PNDM; DEIS, appendix]: the
+// IPNDM is the improved pseudo-numerical method [liu2022; zhang2023, appendix]: the
 // Adams–Bashforth coefficients of a uniform grid, on every grid, in
 // (σ/α, x/α) with e = (x − αD)/σ:
 //
@@ -44,7 +44,7 @@ func (s IPNDM) Properties() Properties {
 	p := Properties{
 		Order: float64(min(s.Order, 2)), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
 		Summary:    "Adams–Bashforth in σ/α with the coefficients of a uniform grid",
-		References: []string{"PNDM", "DEIS"},
+		References: []string{"liu2022", "zhang2023"},
 	}
 	s.Opening.promise(&p, s.Order)
 	return p

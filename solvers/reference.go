@@ -30,7 +30,7 @@ import (
 // (BenchmarkReferenceVariable); of these w alone has both ends.
 //
 // The method is the Runge–Kutta pair of order 8(5,3) of Dormand and Prince with
-// its continuous extension of order 7 [Hairer]. Steps and levels belong to a
+// its continuous extension of order 7 [hairer1993]. Steps and levels belong to a
 // row; rows are evaluated together, and a row's result does not depend on the
 // others, bit for bit. The zero value integrates to 1e-10.
 type Reference struct {

@@ -14,7 +14,7 @@ type tableau struct {
 }
 
 // tableaux are the methods that start a multistep method of order 2, 3 and 4
-// [Hairer, section II.1]: Heun's, Kutta's third order, the classical fourth.
+// [hairer1993, section II.1]: Heun's, Kutta's third order, the classical fourth.
 var tableaux = map[int]tableau{
 	2: {a: [][]float64{{}, {1}}, b: []float64{1. / 2, 1. / 2}, c: []float64{0, 1}},
 	3: {a: [][]float64{{}, {1. / 2}, {-1, 2}}, b: []float64{1. / 6, 2. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1}},

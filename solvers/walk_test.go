@@ -87,7 +87,7 @@ func TestAdamsBashforth_Property(t *testing.T) {
 }
 
 // Row sums are the nodes, and the weights satisfy the order conditions of
-// [Hairer, section II.2].
+// [hairer1993, section II.2].
 func TestTableaux_Property(t *testing.T) {
 	for order, rk := range tableaux {
 		at := func(i, j int) float64 {

@@ -36,11 +36,14 @@ func (p Pair) Validate() error {
 	return nil
 }
 
-// HighDim and LowDim are the numbers of values of one image.
+// HighDim returns the number of values of one image of the high resolution.
 func (p Pair) HighDim() int { return p.Channels * p.Height * p.Width }
-func (p Pair) LowDim() int  { return p.HighDim() / (p.Factor * p.Factor) }
 
-// Pool writes P x of one image into dst, of length LowDim.
+// LowDim returns the number of values of one image of the low resolution.
+func (p Pair) LowDim() int { return p.HighDim() / (p.Factor * p.Factor) }
+
+// Pool writes P x of one image into dst, of length LowDim. x has length
+// HighDim and is not modified; it must not overlap dst.
 func (p Pair) Pool(dst, x []float64) {
 	s, w := p.Factor, p.Width
 	lh, lw := p.Height/s, w/s
@@ -61,7 +64,8 @@ func (p Pair) Pool(dst, x []float64) {
 	}
 }
 
-// Repeat writes U y of one image into dst, of length HighDim.
+// Repeat writes U y of one image into dst, of length HighDim. y has length
+// LowDim and is not modified; it must not overlap dst.
 func (p Pair) Repeat(dst, y []float64) {
 	s, w := p.Factor, p.Width
 	lh, lw := p.Height/s, w/s

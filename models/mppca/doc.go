@@ -4,13 +4,13 @@
 //
 // References:
 //
-//	[TB99]  Tipping, Bishop. Mixtures of probabilistic principal component
-//	        analysers. Neural Computation 11(2), 1999.
-//	[TB99b] Tipping, Bishop. Probabilistic principal component analysis.
-//	        Journal of the Royal Statistical Society B 61(3), 1999.
-//	[NH98]  Neal, Hinton. A view of the EM algorithm that justifies
-//	        incremental, sparse, and other variants. In: Learning in
-//	        Graphical Models, 1998.
-//	[AV07]  Arthur, Vassilvitskii. k-means++: the advantages of careful
-//	        seeding. SODA 2007.
+//	[arthur2007]      Arthur, Vassilvitskii. k-means++: the advantages of careful
+//	                  seeding. SODA 2007.
+//	[neal1998]        Neal, Hinton. A view of the EM algorithm that justifies
+//	                  incremental, sparse, and other variants. In: Learning in
+//	                  Graphical Models, 1998.
+//	[tipping1999]     Tipping, Bishop. Mixtures of probabilistic principal component
+//	                  analysers. Neural Computation 11(2), 1999.
+//	[tipping1999ppca] Tipping, Bishop. Probabilistic principal component analysis.
+//	                  Journal of the Royal Statistical Society B 61(3), 1999.
 package mppca

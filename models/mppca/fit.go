@@ -72,13 +72,13 @@ var ErrNotFinite = errors.New("value is not finite")
 //
 //	p(x given c) = Σ_{k of class c} π_k N(x; μ_k, W_kᵀ W_k + σ_k² I)
 //
-// by expectation maximisation [TB99], Clusters
-// components to each class. labels is nil (one class, called −1) or holds the
-// class of each row. x and labels are neither modified nor retained.
+// by expectation maximisation [tipping1999], Clusters components to each class.
+// labels is nil (one class, called −1) or holds the class of each row. x and
+// labels are neither modified nor retained.
 //
 // The M step of a component is a few sweeps of subspace iteration, V ← S V,
 // followed by the best point of the span (Rayleigh–Ritz). The EM step for W
-// lies in the span of S W [TB99b], so every sweep gains at least as
+// lies in the span of S W [tipping1999ppca], so every sweep gains at least as
 // much, and the likelihood never falls. The residual is kept at or above Floor.
 //
 // The result depends on the data and Options alone, bit for bit.
@@ -233,7 +233,7 @@ func (c *class) start(ctx context.Context, opt Options) error {
 }
 
 // A responsibility below this counts as none. Leaving it out is a step of
-// restricted EM [NH98] that costs less than clusters × 1e-14 nats a row, which
+// restricted EM [neal1998] that costs less than clusters × 1e-14 nats a row, which
 // is under the rounding of a log density; it makes the M step sparse.
 const negligible = 1e-14
 

@@ -200,7 +200,7 @@ func TestFit_Property_LikelihoodNeverFalls(t *testing.T) {
 	}
 }
 
-// One component is probabilistic PCA, which has a closed form [TB99b]
+// One component is probabilistic PCA, which has a closed form [tipping1999ppca]
 // by the eigenvalues of the covariance, computed here by another route.
 func TestFit_AgreesWith_ClosedForm(t *testing.T) {
 	const n, dim, rank = 500, 8, 3

@@ -14,7 +14,7 @@ import (
 const lloyd = 20
 
 // kmeans returns the cluster of each row of the class: the best of several
-// k-means++ starts [AV07], each followed by Lloyd's iteration. No cluster is
+// k-means++ starts [arthur2007], each followed by Lloyd's iteration. No cluster is
 // empty. Needs at least as many rows as clusters.
 func (c *class) kmeans(ctx context.Context, clusters, starts int, key rng.Key) ([]int, error) {
 	var best []int

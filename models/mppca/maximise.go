@@ -125,7 +125,7 @@ func ritz(k *component, v []float64) {
 }
 
 // fill sets the residual to the mean variance outside the span, and pools with
-// it every direction that has no more [TB99b]; neither falls below floor.
+// it every direction that has no more [tipping1999ppca]; neither falls below floor.
 func (k *component) fill(trace, floor float64) {
 	rank, dim := len(k.variance), len(k.mean)
 	rest := trace
