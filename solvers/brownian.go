@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -27,7 +28,7 @@ type Brownian struct {
 	w      []float64 // rows×levels×dim: W at the clock
 	keys   []rng.Key // of the paths
 	churn  *Independent
-	gens   freeList[generator] // for integrals
+	gens   freelist.List[generator] // for integrals
 }
 
 const (
@@ -55,6 +56,7 @@ func NewBrownian(keys []rng.Key, dim int, grids ...schedules.Grid) (*Brownian, e
 		return nil, fmt.Errorf("solvers: Brownian paths for %d rows of %d values: expected at least 1 of each", len(keys), dim)
 	}
 	b := &Brownian{dim: dim, keys: make([]rng.Key, len(keys)), churn: NewIndependent(keys)}
+	b.gens.New = newGenerator
 	for i, k := range keys {
 		b.keys[i] = k.Split("brownian", 0)
 	}
@@ -235,8 +237,8 @@ func (b *Brownian) at(row, level int) []float64 {
 // integral given the ends of the path is normal with mean Δτ ΔW/2 and variance
 // Δτ³/12, independent between intervals; over longer ones it is the sum.
 func (b *Brownian) integrate(dst []float64, from, to int) {
-	g := b.gens.get(newGenerator)
-	defer b.gens.put(g)
+	g := b.gens.Get()
+	defer b.gens.Put(g)
 	total := b.clock[to] - b.clockAt(from)
 	for i, key := range b.keys {
 		out, start := dst[i*b.dim:(i+1)*b.dim], b.at(i, from)

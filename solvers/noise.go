@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
+	"slices"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 	"snrlab/rng"
 )
@@ -25,12 +26,18 @@ func RowKeys(root rng.Key, first, n int) []rng.Key {
 // concurrent use.
 type Independent struct {
 	keys []rng.Key
-	jobs freeList[drawJob]
+	jobs freelist.List[drawJob]
 }
 
 // NewIndependent returns the source whose row i belongs to keys[i].
 func NewIndependent(keys []rng.Key) *Independent {
-	return &Independent{keys: append([]rng.Key(nil), keys...)}
+	s := &Independent{keys: slices.Clone(keys)}
+	s.jobs.New = func() *drawJob {
+		j := &drawJob{keys: s.keys, gens: newGenerators(len(s.keys))}
+		j.run = j.rows
+		return j
+	}
+	return s
 }
 
 // Normal implements [Noise].
@@ -38,15 +45,11 @@ func (s *Independent) Normal(req NoiseRequest) error {
 	if err := checkRows(req, len(s.keys)); err != nil {
 		return err
 	}
-	j := s.jobs.get(func() *drawJob {
-		j := &drawJob{keys: s.keys, gens: newGenerators(len(s.keys))}
-		j.run = j.rows
-		return j
-	})
+	j := s.jobs.Get()
 	j.req = req
 	par.Rows(len(s.keys), max(1, drawGrain*len(s.keys)/len(req.Z)), j.run)
 	j.req = NoiseRequest{}
-	s.jobs.put(j)
+	s.jobs.Put(j)
 	return nil
 }
 
@@ -93,31 +96,6 @@ func checkRows(req NoiseRequest, n int) error {
 		return fmt.Errorf("noise request for %d numbers and %d integrals: expected as many", len(req.Z), len(req.Integral))
 	}
 	return nil
-}
-
-// freeList keeps what requests reuse, so that they allocate nothing. It holds as
-// many as there were requests at once, and unlike a sync.Pool keeps them.
-type freeList[T any] struct {
-	mu   sync.Mutex
-	free []*T
-}
-
-func (l *freeList[T]) get(make func() *T) *T {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := len(l.free) - 1
-	if n < 0 {
-		return make()
-	}
-	v := l.free[n]
-	l.free = l.free[:n]
-	return v
-}
-
-func (l *freeList[T]) put(v *T) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.free = append(l.free, v)
 }
 
 // generator is a stream that is reopened with other keys without allocating.

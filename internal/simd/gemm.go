@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 )
 
@@ -29,7 +30,7 @@ func Gemm(transA, transB bool, m, n, k int, alpha float64, a []float64, lda int,
 	checkMatrix("op(A)", transA, m, k, a, lda)
 	checkMatrix("op(B)", transB, k, n, b, ldb)
 	checkMatrix("C", false, m, n, c, ldc)
-	w := products.get()
+	w := products.Get()
 	defer w.release()
 	w.product = product{
 		a: operand{a, lda, transA}, b: operand{b, ldb, !transB}, c: c, ldc: ldc,
@@ -64,7 +65,7 @@ type Packed struct {
 // PackB packs op(B), which is k×n, B row-major. B is not retained.
 func PackB(transB bool, k, n int, b []float64, ldb int) *Packed {
 	checkMatrix("op(B)", transB, k, n, b, ldb)
-	w := products.get()
+	w := products.Get()
 	defer w.release()
 	w.product = product{b: operand{b, ldb, !transB}, n: n, k: k, kc: blockK(k)}
 	packed := &Packed{k: k, n: n}
@@ -80,7 +81,7 @@ func (p *Packed) Dims() (k, n int) { return p.k, p.n }
 func GemmPacked(transA bool, m int, alpha float64, a []float64, lda int, b *Packed, beta float64, c []float64, ldc int) {
 	checkMatrix("op(A)", transA, m, b.k, a, lda)
 	checkMatrix("C", false, m, b.n, c, ldc)
-	w := products.get()
+	w := products.Get()
 	defer w.release()
 	w.product = product{
 		a: operand{a, lda, transA}, packed: b.panels, c: c, ldc: ldc,
@@ -182,7 +183,7 @@ type productWork struct {
 	doTasks  func(lo, hi int)
 }
 
-var products = freeList[productWork]{make: func() *productWork {
+var products = freelist.List[productWork]{New: func() *productWork {
 	w := new(productWork)
 	w.doPack, w.doTasks = w.packPanels, w.tasks
 	return w
@@ -191,7 +192,7 @@ var products = freeList[productWork]{make: func() *productWork {
 // release lets go of the caller's matrices and makes the work free for reuse.
 func (w *productWork) release() {
 	w.product = product{}
-	products.put(w)
+	products.Put(w)
 }
 
 // scratch is the work space of one worker.
@@ -201,7 +202,7 @@ type scratch struct {
 	tile  [mr * nr]float64
 }
 
-var scratches = freeList[scratch]{make: func() *scratch { return new(scratch) }}
+var scratches = freelist.List[scratch]{New: func() *scratch { return new(scratch) }}
 
 // flopGrain is the work worth waking a worker for, about 10 µs.
 const flopGrain = 1 << 19
@@ -256,8 +257,8 @@ func (w *productWork) run() {
 
 // tasks does the tasks from lo to hi, those with the same rows as one.
 func (w *productWork) tasks(lo, hi int) {
-	s := scratches.get()
-	defer scratches.put(s)
+	s := scratches.Get()
+	defer scratches.Put(s)
 	for t := lo; t < hi; {
 		row := t / w.colTasks
 		end := min(hi, (row+1)*w.colTasks)

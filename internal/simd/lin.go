@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 )
 
@@ -29,8 +30,8 @@ func Lin(dst, coef []float64, src ...[]float64) bool {
 		clear(dst)
 		return true
 	}
-	w := linWorks.get()
-	defer linWorks.put(w)
+	w := linWorks.Get()
+	defer linWorks.Put(w)
 	w.dst, w.terms = dst, len(coef)
 	w.stream = len(dst)*(w.terms+1) >= linStream
 	for i, s := range src {
@@ -57,7 +58,7 @@ type linWork struct {
 	part   func(lo, hi int)
 }
 
-var linWorks = freeList[linWork]{make: func() *linWork {
+var linWorks = freelist.List[linWork]{New: func() *linWork {
 	w := new(linWork)
 	w.part = w.doPart
 	return w
