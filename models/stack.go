@@ -267,9 +267,8 @@ func (b *stackBlock) centreRows(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		alpha := b.a.q.Level(b.lo + i).Alpha
 		x := b.a.q.X[(b.lo+i)*d : (b.lo+i+1)*d]
-		for j, c := range b.s.centre {
-			b.x[i*d+j] = x[j] - float64(alpha*c)
-		}
+		coef, rows := [2]float64{1, -alpha}, [2][]float64{x, b.s.centre}
+		simd.Lin(b.x[i*d:(i+1)*d], coef[:], rows[:]...)
 	}
 }
 
@@ -309,15 +308,13 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 	}
 	if b.a.want == wantMean {
 		gain := s.meanCoefficients(r, p)
-		for j, c := range s.centre {
-			dst[j] = float64(gain*x[j]) + c
-		}
+		coef, rows := [2]float64{1, gain}, [2][]float64{s.centre, x}
+		simd.Lin(dst, coef[:], rows[:]...)
 	} else {
 		v := b.a.v[(b.lo+i)*d : (b.lo+i+1)*d]
 		fx, fv := s.covCoefficients(r, p, b.pv[i*w:(i+1)*w], simd.Dot(x, v))
-		for j := range dst {
-			dst[j] = float64(fx*x[j]) + float64(fv*v[j])
-		}
+		coef, rows := [2]float64{fx, fv}, [2][]float64{x, v}
+		simd.Lin(dst, coef[:], rows[:]...)
 	}
 	if len(r.active)*denseShare >= s.k {
 		b.dense[i] = true

@@ -30,6 +30,16 @@ func Lin(dst, coef []float64, src ...[]float64) bool {
 		clear(dst)
 		return true
 	}
+	if len(dst) < 2*linGrain { // which stays on one processor
+		var c [maxTerms]float64
+		var rows [maxTerms][]float64
+		copy(c[:], coef)
+		for i, s := range src {
+			checkLen(s, len(dst))
+			rows[i] = s[:len(dst)]
+		}
+		return lin(dst, len(coef), &c, &rows, false)
+	}
 	w := linWorks.Get()
 	defer linWorks.Put(w)
 	w.dst, w.terms = dst, len(coef)
