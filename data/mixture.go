@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 )
 
 // Mixture is a mixture of low-rank Gaussians as it is stored [tipping1999],
@@ -276,8 +278,8 @@ func readMixture(r io.Reader) (*Mixture, error) {
 	if len(a.body) > 0 {
 		m.Labels = a.ints()
 	}
-	for name := range arrays {
-		return nil, fmt.Errorf("unknown array %q", name)
+	if len(arrays) > 0 {
+		return nil, fmt.Errorf("unknown array %q", slices.Sorted(maps.Keys(arrays))[0])
 	}
 	if m.Dim() != dim || m.Len() != K {
 		return nil, fmt.Errorf("%d weights of shape %v beside means %d×%d", m.Len(), m.Shape, K, dim)

@@ -45,7 +45,7 @@ type comparison struct {
 func newComparison(c *Compare, o Options) (*comparison, []string, error) {
 	m := &comparison{Compare: c, root: rng.New(uint64(c.Key))}
 	var err error
-	if m.model, err = OpenModel(c.Model, o); err != nil {
+	if m.model, err = openModel(c.Model, o); err != nil {
 		return nil, nil, err
 	}
 	m.dim = models.Dim(m.model)

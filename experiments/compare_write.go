@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 
@@ -184,8 +185,12 @@ func contours(m *Model, at schedules.Level, labels []int) (*runfile.DensityGrid,
 	if labels != nil {
 		all = slices.Repeat([]int{label}, n*n)
 	}
-	if err := m.LogDensity(logp, models.Query{X: x, Rows: n * n, At: []schedules.Level{at}, Labels: all}); err != nil {
-		return nil, nil //nolint:nilerr // a set of points has no density, and then there are no contours
+	err = m.LogDensity(logp, models.Query{X: x, Rows: n * n, At: []schedules.Level{at}, Labels: all})
+	if errors.Is(err, models.ErrNoDensity) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	g.LogP = appendFloat32(nil, logp)
 	return g, nil

@@ -158,7 +158,7 @@ func (c Converge) measure(ctx context.Context, o Options) (*ConvergeTable, error
 	for _, s := range list {
 		c.Solvers = append(c.Solvers, s.String())
 	}
-	model, err := OpenModel(c.Model, o)
+	model, err := openModel(c.Model, o)
 	if err != nil {
 		return nil, err
 	}

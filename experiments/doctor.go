@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"snrlab/data"
@@ -53,12 +52,11 @@ func Doctor(o Options) *Checkup {
 	}
 	add("program", "ok", fmt.Sprintf("snrlab %s, %s, %s/%s", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH), "")
 	add("processors", "ok", fmt.Sprintf("%d of %d in use: %s", runtime.GOMAXPROCS(0), runtime.NumCPU(), cpuName()), "")
-	flags, _ := procLine("/proc/cpuinfo", "flags")
-	peak := fmt.Sprintf("%.0f GFLOP/s at most in float64", simd.PeakGFLOPS(runtime.GOMAXPROCS(0)))
-	if words := strings.Fields(flags); slices.Contains(words, "avx2") && slices.Contains(words, "fma") {
-		add("vector kernels", "ok", "AVX2 and FMA, "+peak, "")
+	kernels := fmt.Sprintf("%s, %.0f GFLOP/s at most in float64", simd.Kernels(), simd.PeakGFLOPS(runtime.GOMAXPROCS(0)))
+	if simd.Kernels() == simd.Portable {
+		add("vector kernels", "note", kernels, "results are as good, but kernels exist for amd64 with AVX2 and FMA alone")
 	} else {
-		add("vector kernels", "note", "portable code, "+peak, "results are as good, but kernels exist for amd64 with AVX2 and FMA alone")
+		add("vector kernels", "ok", kernels, "")
 	}
 	switch free, err := freeMemory(); {
 	case err != nil:

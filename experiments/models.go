@@ -49,6 +49,15 @@ func Models() []ModelEntry {
 
 // OpenModel resolves the name of a model and reads its inputs.
 func OpenModel(name string, o Options) (*Model, error) {
+	m, err := openModel(name, o)
+	if err != nil {
+		return nil, fmt.Errorf("experiments: %w", err)
+	}
+	return m, nil
+}
+
+// openModel is OpenModel for callers that say themselves where an error is.
+func openModel(name string, o Options) (*Model, error) {
 	var names []string
 	for _, e := range Models() {
 		arg, takes := strings.CutPrefix(name, e.Name)

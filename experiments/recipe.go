@@ -134,11 +134,11 @@ func Parse(source string, text []byte) (*Recipe, error) {
 	if !md.IsDefined("kind") {
 		return fail(fmt.Errorf("field kind is missing: expected one of %s", strings.Join(kindNames(), ", ")))
 	}
-	make, ok := kinds[head.Kind]
+	defaults, ok := kinds[head.Kind]
 	if !ok {
 		return fail(fmt.Errorf("unknown kind %q%s", head.Kind, spec.Suggest(head.Kind, kindNames())))
 	}
-	e := make()
+	e := defaults()
 	if md, err = toml.Decode(string(text), e); err != nil {
 		return fail(tomlError(err))
 	}

@@ -69,18 +69,17 @@ func (s *Sample) resolve() error {
 	return cmp.Or(resolveGrid(&s.Schedule, &s.Spacing), resolveName("solver", &s.Solver, solvers.Parse))
 }
 
-// SamplesNPZ is the file that a Sample leaves: x, rows×…shape, and log_snr, the
-// levels that were visited.
+// What a Sample leaves in its run folder.
 const (
-	SamplesNPZ = "samples.npz"
-	SheetPNG   = "samples.png"
+	SamplesNPZ = "samples.npz" // x, rows×…shape, and log_snr, the levels that were visited
+	SheetPNG   = "samples.png" // the first samples, where they are images
 )
 
 // sampleBlock rows make one cell.
 const sampleBlock = 64
 
 func (s *Sample) plan(p *Plan, o Options) (job, error) {
-	m, err := OpenModel(s.Model, o)
+	m, err := openModel(s.Model, o)
 	if err != nil {
 		return nil, err
 	}

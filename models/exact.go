@@ -1,12 +1,17 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"snrlab/rng"
 	"snrlab/schedules"
 )
+
+// ErrNoDensity says that data lie on a set without volume, points say, so that
+// there is no density at a level without noise.
+var ErrNoDensity = errors.New("no density")
 
 // Exact is a denoiser of a known distribution: everything about its marginals
 // p(x; level), the laws of x = α x₀ + σ ε, can be asked for. A label is a class
@@ -16,8 +21,8 @@ type Exact interface {
 	PosteriorCov
 
 	// LogDensity writes log p(x; level) in nats of each row into dst, q.Rows
-	// numbers. It refuses levels at which there is no density (σ = 0 where the
-	// data lie on a thin set).
+	// numbers. It fails with ErrNoDensity at σ = 0 where the data lie on a thin
+	// set.
 	LogDensity(dst []float64, q Query) error
 
 	// Sample writes one exact draw of the marginal at a level for each key

@@ -392,7 +392,7 @@ func (m *Mixture) LogDensity(dst []float64, q Query) error {
 	}
 	for _, at := range q.At {
 		if noiseless(at) && m.parts.thin() {
-			return fmt.Errorf("models: log-density at σ = %g: the data lie on a set without volume and have no density there, ask at a level with noise", at.Sigma)
+			return fmt.Errorf("models: log-density at σ = %g: %w: the data lie on a set without volume, ask at a level with noise", at.Sigma, ErrNoDensity)
 		}
 	}
 	m.family.answer(ask{want: wantLogDensity, mix: m, q: q, dst: dst})

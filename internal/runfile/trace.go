@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sort"
@@ -341,8 +342,8 @@ func (d *traceDecoder) trace() (*Trace, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	for name := range d.entries {
-		return nil, fmt.Errorf("entry %q is unknown", name)
+	if len(d.entries) > 0 {
+		return nil, fmt.Errorf("entry %q is unknown", slices.Sorted(maps.Keys(d.entries))[0])
 	}
 	return t, t.Validate()
 }

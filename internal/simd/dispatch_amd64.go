@@ -7,6 +7,14 @@ import "unsafe"
 // avx2 selects the assembly. Tests clear it to reach the portable kernels.
 var avx2 = hasAVX2()
 
+// Kernels names the code that the functions of this package run.
+func Kernels() string {
+	if avx2 {
+		return "AVX2 and FMA"
+	}
+	return Portable
+}
+
 // first returns the address of x[0], and of nothing in particular if x is empty.
 func first(x []float64) *float64 { return unsafe.SliceData(x) }
 

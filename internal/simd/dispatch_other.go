@@ -2,6 +2,9 @@
 
 package simd
 
+// Kernels names the code that the functions of this package run.
+func Kernels() string { return Portable }
+
 func gemmTiles(tiles, kc int, a, b, c []float64, ldc int, alpha, beta float64) {
 	gemmTilesGo(tiles, kc, a, b, c, ldc, alpha, beta)
 }

@@ -11,4 +11,7 @@
 // and they allocate nothing once their work space exists.
 package simd
 
+// Portable is what [Kernels] says where no assembly runs.
+const Portable = "portable code"
+
 //go:generate go run ./asm -out kernels_amd64.s -stubs kernels_amd64.go -pkg simd
