@@ -2,7 +2,6 @@ package models
 
 import (
 	"math"
-	"sync"
 
 	"snrlab/internal/simd"
 	"snrlab/schedules"
@@ -74,32 +73,6 @@ func (a *ask) logDensity(log float64, label int) float64 {
 		log -= a.mix.classes[label]
 	}
 	return log
-}
-
-// freeList holds workspaces that are not in use. Unlike a sync.Pool it never
-// drops one, so what is warm allocates nothing.
-type freeList[T any] struct {
-	make func() T
-	lock sync.Mutex
-	idle []T
-}
-
-func (f *freeList[T]) get() T {
-	f.lock.Lock()
-	defer f.lock.Unlock()
-	n := len(f.idle) - 1
-	if n < 0 {
-		return f.make()
-	}
-	w := f.idle[n]
-	f.idle = f.idle[:n]
-	return w
-}
-
-func (f *freeList[T]) put(w T) {
-	f.lock.Lock()
-	f.idle = append(f.idle, w)
-	f.lock.Unlock()
 }
 
 // responsibilities lists the components that matter to a row, in order, with

@@ -3,6 +3,7 @@ package models
 import (
 	"math"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 	"snrlab/internal/simd"
 	"snrlab/schedules"
@@ -27,14 +28,14 @@ type diagonal struct {
 	*parts
 	logw   []float64
 	widest []float64 // K: |m|
-	blocks freeList[*diagonalBlock]
-	ranges freeList[*diagonalRange]
+	blocks freelist.List[diagonalBlock]
+	ranges freelist.List[diagonalRange]
 }
 
 func newDiagonal(p *parts, logw []float64) *diagonal {
 	f := &diagonal{parts: p, logw: logw}
-	f.blocks.make = func() *diagonalBlock { return newDiagonalBlock(f) }
-	f.ranges.make = func() *diagonalRange {
+	f.blocks.New = func() *diagonalBlock { return newDiagonalBlock(f) }
+	f.ranges.New = func() *diagonalRange {
 		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim)}
 	}
 	f.widest = make([]float64, p.k)
@@ -96,7 +97,7 @@ func newDiagonalBlock(f *diagonal) *diagonalBlock {
 }
 
 func (f *diagonal) answer(a ask) {
-	b := f.blocks.get()
+	b := f.blocks.Get()
 	b.a = a
 	for lo := 0; lo < a.q.Rows; {
 		at := a.q.Level(lo)
@@ -115,7 +116,7 @@ func (f *diagonal) answer(a ask) {
 		lo += n
 	}
 	b.a = ask{}
-	f.blocks.put(b)
+	f.blocks.Put(b)
 }
 
 func (b *diagonalBlock) setLevel(at schedules.Level) {
@@ -243,11 +244,11 @@ func (b *diagonalBlock) squareRows(lo, hi int) {
 }
 
 func (b *diagonalBlock) solveRows(lo, hi int) {
-	r := b.f.ranges.get()
+	r := b.f.ranges.Get()
 	for i := lo; i < hi; i++ {
 		b.solveRow(r, i)
 	}
-	b.f.ranges.put(r)
+	b.f.ranges.Put(r)
 }
 
 // solveRow turns row i of p, r and e into coefficients.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/spec"
 	"snrlab/schedules"
 )
@@ -263,7 +264,7 @@ func (d *decoded) Denoise(ctx context.Context, dst []float64, q Query) error {
 	if err != nil {
 		return err
 	}
-	defer d.idle.put(s)
+	defer d.idle.Put(s)
 	if err := d.raw.Predict(ctx, dst, inner); err != nil {
 		return err
 	}
@@ -284,7 +285,7 @@ func (e *encoded) Predict(ctx context.Context, dst []float64, q Query) error {
 	if err != nil {
 		return err
 	}
-	defer e.idle.put(s)
+	defer e.idle.Put(s)
 	if err := e.inner.Denoise(ctx, dst, inner); err != nil {
 		return err
 	}
@@ -296,7 +297,7 @@ func (e *encoded) Predict(ctx context.Context, dst []float64, q Query) error {
 type conversion struct {
 	coefficients coefficients
 	input        input
-	idle         freeList[*scaled]
+	idle         freelist.List[scaled]
 }
 
 type (
@@ -306,7 +307,7 @@ type (
 
 func (c *conversion) init(f coefficients, in input) {
 	c.coefficients, c.input = f, in
-	c.idle.make = func() *scaled { return new(scaled) }
+	c.idle.New = func() *scaled { return new(scaled) }
 }
 
 // begin checks a query and returns it as the inner model wants it.
@@ -314,9 +315,9 @@ func (c *conversion) begin(dst []float64, q Query, shape []int) (*scaled, Query,
 	if err := q.Check(dst, size(shape)); err != nil {
 		return nil, q, err
 	}
-	s := c.idle.get()
+	s := c.idle.Get()
 	if err := s.set(q, c.coefficients); err != nil {
-		c.idle.put(s)
+		c.idle.Put(s)
 		return nil, q, err
 	}
 	return s, s.rescale(q, c.input), nil

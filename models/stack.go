@@ -3,6 +3,7 @@ package models
 import (
 	"math"
 
+	"snrlab/internal/freelist"
 	"snrlab/internal/par"
 	"snrlab/internal/simd"
 	"snrlab/schedules"
@@ -41,8 +42,8 @@ type stack struct {
 	longest float64      // the largest l
 	in      *simd.Packed // Bᵀ, for X·Bᵀ
 	back    *simd.Packed // B, for coefficients·B
-	blocks  freeList[*stackBlock]
-	ranges  freeList[*stackRange]
+	blocks  freelist.List[stackBlock]
+	ranges  freelist.List[stackRange]
 }
 
 func newStack(p *parts, logw []float64) *stack {
@@ -61,8 +62,8 @@ func newStack(p *parts, logw []float64) *stack {
 	n := p.k * (p.q + 1)
 	s.in = simd.PackB(true, p.dim, n, p.rows, p.dim)
 	s.back = simd.PackB(false, n, p.dim, p.rows, p.dim)
-	s.blocks.make = func() *stackBlock { return newStackBlock(s) }
-	s.ranges.make = func() *stackRange { return newStackRange(s) }
+	s.blocks.New = func() *stackBlock { return newStackBlock(s) }
+	s.ranges.New = func() *stackRange { return newStackRange(s) }
 	return s
 }
 
@@ -178,7 +179,7 @@ func newStackRange(s *stack) *stackRange {
 }
 
 func (s *stack) answer(a ask) {
-	b := s.blocks.get()
+	b := s.blocks.Get()
 	b.a = a
 	if s.k*(s.q+1)*s.dim <= ownRows {
 		par.Rows(a.q.Rows, 16, b.share)
@@ -186,7 +187,7 @@ func (s *stack) answer(a ask) {
 		b.span(0, a.q.Rows)
 	}
 	b.a = ask{}
-	s.blocks.put(b)
+	s.blocks.Put(b)
 }
 
 // ownRows is the size of B up to which a worker takes rows through all steps by
@@ -195,11 +196,11 @@ const ownRows = 1 << 18
 
 // shareRows answers rows in a workspace of the worker's own.
 func (b *stackBlock) shareRows(lo, hi int) {
-	own := b.s.blocks.get()
+	own := b.s.blocks.Get()
 	own.a = b.a
 	own.span(lo, hi)
 	own.a = ask{}
-	b.s.blocks.put(own)
+	b.s.blocks.Put(own)
 }
 
 func (b *stackBlock) span(lo, hi int) {
@@ -274,11 +275,11 @@ func (b *stackBlock) centreRows(lo, hi int) {
 
 func (b *stackBlock) solveRows(lo, hi int) {
 	s := b.s
-	r := s.ranges.get()
+	r := s.ranges.Get()
 	for i := lo; i < hi; i++ {
 		b.solveRow(r, i)
 	}
-	s.ranges.put(r)
+	s.ranges.Put(r)
 }
 
 // solveRow turns row i of p into coefficients of the rows of B and adds what

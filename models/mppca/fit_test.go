@@ -412,6 +412,20 @@ func TestFit_Refuses(t *testing.T) {
 			m.Means = m.Means[1:]
 			return m.LogDensity(t.Context(), make([]float64, 1), make([]float64, 10), 1)
 		},
+		"NaN loading": func() error {
+			m := planted()
+			m.Loadings[0] = math.NaN()
+			return m.LogDensity(t.Context(), make([]float64, 1), make([]float64, 10), 1)
+		},
+		// Finite, but their products are not.
+		"huge": func() error {
+			huge := slices.Clone(x)
+			for i := range huge {
+				huge[i] *= 1e160
+			}
+			_, err := Fit(t.Context(), huge, 4, 2, nil, o)
+			return err
+		},
 		"shrink": func() error { m := planted(); return m.Shrink(0) },
 	} {
 		if f() == nil {

@@ -2,6 +2,8 @@ package mppca
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/blas/blas64"
@@ -22,6 +24,7 @@ const (
 // maximise is the M step of every component of the class.
 func (c *class) maximise(ctx context.Context, sweeps int, floor float64) error {
 	K := len(c.comps)
+	errs := make([]error, K)
 	par.Rows(K, 1, func(lo, hi int) {
 		for k := lo; k < hi && ctx.Err() == nil; k++ {
 			var rows []int
@@ -33,9 +36,14 @@ func (c *class) maximise(ctx context.Context, sweeps int, floor float64) error {
 				}
 			}
 			m := moments{x: c.x, dim: c.dim, rows: rows, share: share}
-			m.update(&c.comps[k], len(c.rows), sweeps, floor)
+			errs[k] = m.update(&c.comps[k], len(c.rows), sweeps, floor)
 		}
 	})
+	for k, err := range errs {
+		if err != nil {
+			return fmt.Errorf("mppca: class %d, component %d: %w", c.label, k, err)
+		}
+	}
 	return ctx.Err()
 }
 
@@ -51,13 +59,13 @@ type moments struct {
 
 // update sets the parameters of a component to the maximum of the expected log
 // likelihood: mean, then subspace, then the variances within the span.
-func (m *moments) update(k *component, n, sweeps int, floor float64) {
+func (m *moments) update(k *component, n, sweeps int, floor float64) error {
 	for _, s := range m.share {
 		m.total += s
 	}
 	k.weight = m.total / float64(n)
 	if m.total == 0 {
-		return // no row supports it; it stays where it is, with weight 0
+		return nil // no row supports it; it stays where it is, with weight 0
 	}
 	clear(k.mean)
 	for i, r := range m.rows {
@@ -77,8 +85,11 @@ func (m *moments) update(k *component, n, sweeps int, floor float64) {
 		k.basis, v = v, k.basis
 	}
 	trace := m.mulCov(v, k.basis, rank, w)
-	ritz(k, v)
+	if err := ritz(k, v); err != nil {
+		return err
+	}
 	k.fill(trace, floor)
+	return nil
 }
 
 // work is the scratch of mulCov: centred rows and their projections.
@@ -110,18 +121,22 @@ func (m *moments) mulCov(dst, u []float64, rank int, w work) (trace float64) {
 
 // ritz rotates the basis to the axes of U S Uᵀ, largest first, given v = U S,
 // and writes the variances along them.
-func ritz(k *component, v []float64) {
+func ritz(k *component, v []float64) error {
 	rank, dim := len(k.variance), len(k.mean)
 	if rank == 0 {
-		return
+		return nil
 	}
 	g := make([]float64, rank*rank)
 	simd.Gemm(false, true, rank, rank, dim, 1, v, dim, k.basis, dim, 0, g, rank)
-	vals, axes := eigen(g, rank)
+	vals, axes, err := eigen(g, rank)
+	if err != nil {
+		return err
+	}
 	copy(k.variance, vals)
 	turned := make([]float64, len(k.basis))
 	simd.Gemm(false, false, rank, dim, rank, 1, axes, rank, k.basis, dim, 0, turned, dim)
 	k.basis = turned
+	return nil
 }
 
 // fill sets the residual to the mean variance outside the span, and pools with
@@ -146,18 +161,25 @@ func (k *component) fill(trace, floor float64) {
 	}
 }
 
+// errEigen says that numbers are so large that their products overflow.
+var errEigen = errors.New("the eigenvalues of a covariance did not converge: scale the data to values of about 1")
+
 // eigen returns the eigenvalues of a symmetric n×n matrix, largest first, and
 // its eigenvectors as rows.
-func eigen(a []float64, n int) (vals, rows []float64) {
+func eigen(a []float64, n int) (vals, rows []float64, err error) {
 	sym := mat.NewSymDense(n, nil)
 	for i := range n {
 		for j := range i + 1 {
-			sym.SetSym(i, j, (a[i*n+j]+a[j*n+i])/2)
+			v := (a[i*n+j] + a[j*n+i]) / 2
+			if v-v != 0 {
+				return nil, nil, errEigen
+			}
+			sym.SetSym(i, j, v)
 		}
 	}
 	var e mat.EigenSym
 	if !e.Factorize(sym, true) {
-		panic("mppca: eigendecomposition of a finite symmetric matrix failed")
+		return nil, nil, errEigen
 	}
 	var q mat.Dense
 	e.VectorsTo(&q)
@@ -169,7 +191,7 @@ func eigen(a []float64, n int) (vals, rows []float64) {
 			rows[i*n+j] = q.At(j, n-1-i)
 		}
 	}
-	return vals, rows
+	return vals, rows, nil
 }
 
 // orthonormalise replaces the rank rows of v by an orthonormal basis of their

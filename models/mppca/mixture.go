@@ -114,10 +114,14 @@ func (m *Mixture) components() ([]component, error) {
 			w := m.Loadings[k*q*d : (k+1)*q*d]
 			gram := make([]float64, q*q)
 			simd.Gemm(false, true, q, q, d, 1, w, d, w, d, 0, gram, q)
-			vals, axes := eigen(gram, q)
+			vals, axes, err := eigen(gram, q)
+			if err != nil {
+				return nil, fmt.Errorf("mppca: component %d: %w", k, err)
+			}
 			simd.Gemm(false, false, q, d, q, 1, axes, q, w, d, 0, c.basis, d)
 			for r := range q {
-				// A direction without variance belongs to the residual; its basis row is then irrelevant and stays near zero.
+				// A direction without variance belongs to the residual, and its row
+				// of the basis does not count.
 				u := c.basis[r*d : (r+1)*d]
 				n := math.Sqrt(dot(u, u))
 				if n <= 1e-9*math.Sqrt(max(vals[0], 0)) || n == 0 {
