@@ -15,4 +15,7 @@
 //   - upsample, distill: a denoiser at another resolution, and in fewer evaluations
 //   - experiments, viz: recipes, runs, figures, reports
 //   - cmd/snrlab: all of it from the command line
+//
+// What only they need is under internal: kernels, row-splitting, the format of a
+// run folder, names with arguments.
 package snrlab

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"snrlab/internal/npy"
 )
 
 // Two images of 2×3, by the format's description.
@@ -94,7 +96,7 @@ func FuzzReadIDX(f *testing.F) {
 			}
 			return
 		}
-		if size, ok := product(dims); !ok || size != len(values) {
+		if size, ok := npy.Count(dims); !ok || size != len(values) {
 			t.Fatalf("sizes %v of %d values", dims, len(values))
 		}
 	})

@@ -15,6 +15,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"snrlab/internal/npy"
 )
 
 // Mixture is a mixture of low-rank Gaussians as it is stored [tipping1999],
@@ -65,7 +67,7 @@ func (m *Mixture) Len() int { return len(m.Weights) }
 
 // Dim returns the number of values of one sample.
 func (m *Mixture) Dim() int {
-	d, _ := product(m.Shape)
+	d, _ := npy.Count(m.Shape)
 	return d
 }
 
@@ -73,7 +75,7 @@ func (m *Mixture) Dim() int {
 // that are not finite (by row and column), weights that are not positive or do
 // not sum to 1 within 1e-6 (they may come from float32), negative residuals.
 func (m *Mixture) Validate() error {
-	dim, ok := product(m.Shape)
+	dim, ok := npy.Count(m.Shape)
 	K := m.Len()
 	switch {
 	case !ok || len(m.Shape) == 0 || dim < 1 || dim > 1<<32:
@@ -176,7 +178,7 @@ func WriteMixture(w io.Writer, m *Mixture) error {
 	for _, e := range entries {
 		f, err := z.Create(e.name + ".npy")
 		if err == nil {
-			_, err = f.Write(append(npyHead(e.descr, e.shape), e.body...))
+			_, err = f.Write(append(npy.AppendHeader(nil, e.descr, e.shape), e.body...))
 		}
 		if err != nil {
 			return fmt.Errorf("data: mixture: %w", err)
@@ -217,8 +219,8 @@ func readMixture(r io.Reader) (*Mixture, error) {
 		switch {
 		case !ok:
 			return a, fmt.Errorf("array %s is missing", name)
-		case a.descr != descr || len(a.shape) != dims && dims >= 0:
-			return a, fmt.Errorf("array %s has type %s and shape %v: expected type %s and %d dimensions", name, a.descr, a.shape, descr, dims)
+		case a.Descr != descr || len(a.Shape) != dims && dims >= 0:
+			return a, fmt.Errorf("array %s has type %s and shape %v: expected type %s and %d dimensions", name, a.Descr, a.Shape, descr, dims)
 		}
 		delete(arrays, name)
 		return a, nil
@@ -255,21 +257,21 @@ func readMixture(r io.Reader) (*Mixture, error) {
 	if a, err = take("means", "<f2", 2); err != nil {
 		return nil, err
 	}
-	K, dim := a.shape[0], a.shape[1]
+	K, dim := a.Shape[0], a.Shape[1]
 	m.Means = a.halves()
 	if a, err = take("loadings", "<f2", 3); err != nil {
 		return nil, err
 	}
-	m.Rank = a.shape[1]
-	if a.shape[0] != K || a.shape[2] != dim {
-		return nil, fmt.Errorf("loadings %v beside means %d×%d", a.shape, K, dim)
+	m.Rank = a.Shape[1]
+	if a.Shape[0] != K || a.Shape[2] != dim {
+		return nil, fmt.Errorf("loadings %v beside means %d×%d", a.Shape, K, dim)
 	}
 	m.Loadings = a.halves()
 	if a, err = take("residual", "<f8", -1); err != nil {
 		return nil, err
 	}
-	if len(a.shape) < 1 || len(a.shape) > 2 || a.shape[0] != K || len(a.shape) == 2 && a.shape[1] != dim {
-		return nil, fmt.Errorf("residual %v beside means %d×%d", a.shape, K, dim)
+	if len(a.Shape) < 1 || len(a.Shape) > 2 || a.Shape[0] != K || len(a.Shape) == 2 && a.Shape[1] != dim {
+		return nil, fmt.Errorf("residual %v beside means %d×%d", a.Shape, K, dim)
 	}
 	m.Residual = a.doubles()
 	if a, err = take("labels", "<i8", 1); err != nil {
@@ -289,7 +291,7 @@ func readMixture(r io.Reader) (*Mixture, error) {
 
 // npyArray is one unpacked array.
 type npyArray struct {
-	npyHeader
+	npy.Header
 	body []byte
 }
 
@@ -319,7 +321,7 @@ func unpack(raw []byte) (map[string]npyArray, error) {
 			return nil, fmt.Errorf("array %q appears twice", name)
 		}
 		arrays[name] = a
-		left -= a.size
+		left -= a.Size
 	}
 	return arrays, nil
 }
@@ -332,15 +334,15 @@ func unpackArray(f *zip.File, packed, left int64) (a npyArray, name string, err 
 		return a, "", err
 	}
 	defer r.Close()
-	if h.size > left {
+	if h.Size > left {
 		return a, "", fmt.Errorf("more than %d bytes unpacked", maxMixture)
 	}
 	body, err := io.ReadAll(r) // the zip reader stops at the entry's size and checks its sum
 	if err != nil {
 		return a, "", err
 	}
-	if int64(len(h.bytes)+len(body)) != h.size {
-		return a, "", fmt.Errorf("%d bytes where the header promises %d", len(h.bytes)+len(body), h.size)
+	if int64(len(h.Raw)+len(body)) != h.Size {
+		return a, "", fmt.Errorf("%d bytes where the header promises %d", len(h.Raw)+len(body), h.Size)
 	}
 	return npyArray{h, body}, name, nil
 }

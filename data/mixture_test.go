@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"snrlab/internal/npy"
 )
 
 // A mixture whose numbers all have an exact half.
@@ -157,7 +159,7 @@ func TestReadMixture_Refuses(t *testing.T) {
 		e[at] = b
 		return archive(t, e...)
 	}
-	inf := append(npyHead("<f2", []int{2, 3}), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x7c)
+	inf := append(npy.AppendHeader(nil, "<f2", []int{2, 3}), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x7c)
 	for name, c := range map[string]struct {
 		raw  []byte
 		want string
@@ -166,21 +168,21 @@ func TestReadMixture_Refuses(t *testing.T) {
 		"missing":             {archive(t, entries(t, raw)[:labels-1]...), "labels is missing"},
 		"unknown":             {archive(t, append(entries(t, raw), "extra.npy", array("|u1", "(1,)", 1))...), "unknown array"},
 		"twice":               {archive(t, append(entries(t, raw), "means.npy", inf)...), "twice"},
-		"version 2":           {replace(format, append(npyHead("|u1", []int{16}), "snrlab mixture 2"...)), "format"},
-		"unknown origin":      {replace(origin, append(npyHead("|u1", []int{9}), `{"a": 1 }`...)), "unknown field"},
-		"two origins":         {replace(origin, append(npyHead("|u1", []int{4}), `{}{}`...)), "goes on"},
-		"other size":          {replace(shape, append(npyHead("<i8", []int{1}), ints([]int{4})...)), "shape [4]"},
-		"overflowing size":    {replace(shape, append(npyHead("<i8", []int{2}), ints([]int{1 << 40, 1 << 40})...)), "shape"},
-		"weights of float32":  {replace(weights, append(npyHead("<f4", []int{2}), singles(0.5, 0.5)...)), "type <f4"},
-		"three weights":       {replace(weights, append(npyHead("<f8", []int{3}), doubles([]float64{0.2, 0.2, 0.6})...)), "3 weights"},
+		"version 2":           {replace(format, append(npy.AppendHeader(nil, "|u1", []int{16}), "snrlab mixture 2"...)), "format"},
+		"unknown origin":      {replace(origin, append(npy.AppendHeader(nil, "|u1", []int{9}), `{"a": 1 }`...)), "unknown field"},
+		"two origins":         {replace(origin, append(npy.AppendHeader(nil, "|u1", []int{4}), `{}{}`...)), "goes on"},
+		"other size":          {replace(shape, append(npy.AppendHeader(nil, "<i8", []int{1}), ints([]int{4})...)), "shape [4]"},
+		"overflowing size":    {replace(shape, append(npy.AppendHeader(nil, "<i8", []int{2}), ints([]int{1 << 40, 1 << 40})...)), "shape"},
+		"weights of float32":  {replace(weights, append(npy.AppendHeader(nil, "<f4", []int{2}), singles(0.5, 0.5)...)), "type <f4"},
+		"three weights":       {replace(weights, append(npy.AppendHeader(nil, "<f8", []int{3}), doubles([]float64{0.2, 0.2, 0.6})...)), "3 weights"},
 		"infinite mean":       {replace(means, inf), "means: row 1, column 2"},
-		"claim of means":      {replace(means, npyHead("<f2", []int{1 << 20, 1 << 20})), "needs"},
-		"flat loadings":       {replace(loadings, append(npyHead("<f2", []int{6}), make([]byte, 12)...)), "3 dimensions"},
-		"other loadings":      {replace(loadings, append(npyHead("<f2", []int{1, 2, 3}), make([]byte, 12)...)), "beside means"},
-		"other residual":      {replace(residual, append(npyHead("<f8", []int{1}), make([]byte, 8)...)), "beside means"},
-		"NaN residual":        {replace(residual, append(npyHead("<f8", []int{2}), doubles([]float64{1, math.NaN()})...)), "residual: row 1"},
-		"a label":             {replace(labels, append(npyHead("<i8", []int{1}), ints([]int{1})...)), "1 labels"},
-		"label of many":       {replace(labels, append(npyHead("<i8", []int{2}), ints([]int{1, -5})...)), "label 1"},
+		"claim of means":      {replace(means, npy.AppendHeader(nil, "<f2", []int{1 << 20, 1 << 20})), "needs"},
+		"flat loadings":       {replace(loadings, append(npy.AppendHeader(nil, "<f2", []int{6}), make([]byte, 12)...)), "3 dimensions"},
+		"other loadings":      {replace(loadings, append(npy.AppendHeader(nil, "<f2", []int{1, 2, 3}), make([]byte, 12)...)), "beside means"},
+		"other residual":      {replace(residual, append(npy.AppendHeader(nil, "<f8", []int{1}), make([]byte, 8)...)), "beside means"},
+		"NaN residual":        {replace(residual, append(npy.AppendHeader(nil, "<f8", []int{2}), doubles([]float64{1, math.NaN()})...)), "residual: row 1"},
+		"a label":             {replace(labels, append(npy.AppendHeader(nil, "<i8", []int{1}), ints([]int{1})...)), "1 labels"},
+		"label of many":       {replace(labels, append(npy.AppendHeader(nil, "<i8", []int{2}), ints([]int{1, -5})...)), "label 1"},
 		"no name of an array": {archive(t, append(entries(t, raw), "extra", array("|u1", "(1,)", 1))...), "not the name"},
 	} {
 		_, err := ReadMixture(bytes.NewReader(c.raw))

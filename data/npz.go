@@ -12,8 +12,13 @@ import (
 	"slices"
 	"strings"
 
-	"codeberg.org/sbinet/npyio/npy"
+	npyio "codeberg.org/sbinet/npyio/npy"
+
+	"snrlab/internal/npy"
 )
+
+// ErrNPY says that a stream is not one whole array in numpy's format.
+var ErrNPY = npy.ErrFormat
 
 // LoadNPZ reads images or points from a file of numpy's, .npz or .npy: an array
 // n×channels×height×width, n×height×width or n×dim of float32, float64 or
@@ -46,9 +51,9 @@ func LoadNPZ(path, name string) (*Set, error) {
 
 // readNPY reads a set from one array of size bytes.
 func readNPY(label string, r io.Reader, size int64) (*Set, error) {
-	h, err := readNPYHeader(r)
-	if err == nil && h.size != size {
-		err = fmt.Errorf("%w: shape %v of %s needs %d bytes, the file has %d", ErrNPY, h.shape, h.descr, h.size, size)
+	h, err := npy.ReadHeader(r)
+	if err == nil && h.Size != size {
+		err = fmt.Errorf("%w: shape %v of %s needs %d bytes, the file has %d", ErrNPY, h.Shape, h.Descr, h.Size, size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data: %s: %w", label, err)
@@ -120,7 +125,7 @@ const deflateMost = 1032
 // openEntry opens an array of an archive of packed bytes and reads its header,
 // which must agree with the size of the entry, as that must with the bytes that
 // are there.
-func openEntry(f *zip.File, packed int64) (body io.ReadCloser, h npyHeader, name string, err error) {
+func openEntry(f *zip.File, packed int64) (body io.ReadCloser, h npy.Header, name string, err error) {
 	name, ok := strings.CutSuffix(f.Name, ".npy")
 	if !ok || name == "" {
 		return nil, h, "", errors.New("not the name of an array")
@@ -135,9 +140,9 @@ func openEntry(f *zip.File, packed int64) (body io.ReadCloser, h npyHeader, name
 	if err != nil {
 		return nil, h, "", err
 	}
-	h, err = readNPYHeader(r)
-	if err == nil && uint64(h.size) != f.UncompressedSize64 {
-		err = fmt.Errorf("%w: shape %v of %s needs %d bytes, the entry has %d", ErrNPY, h.shape, h.descr, h.size, f.UncompressedSize64)
+	h, err = npy.ReadHeader(r)
+	if err == nil && uint64(h.Size) != f.UncompressedSize64 {
+		err = fmt.Errorf("%w: shape %v of %s needs %d bytes, the entry has %d", ErrNPY, h.Shape, h.Descr, h.Size, f.UncompressedSize64)
 	}
 	if err != nil {
 		r.Close()
@@ -147,9 +152,9 @@ func openEntry(f *zip.File, packed int64) (body io.ReadCloser, h npyHeader, name
 }
 
 // imageSet reads the elements that follow a checked header.
-func imageSet(label string, h npyHeader, body io.Reader, labels []int) (*Set, error) {
+func imageSet(label string, h npy.Header, body io.Reader, labels []int) (*Set, error) {
 	var n, c, height, width int
-	switch d := h.shape; len(d) {
+	switch d := h.Shape; len(d) {
 	case 2:
 		n, c, height, width = d[0], 1, 1, d[1]
 	case 3:
@@ -159,8 +164,8 @@ func imageSet(label string, h npyHeader, body io.Reader, labels []int) (*Set, er
 	default:
 		return nil, fmt.Errorf("data: %s: shape %v: expected n×channels×height×width, n×height×width or n×dim", label, d)
 	}
-	if h.count == 0 {
-		return nil, fmt.Errorf("data: %s: shape %v holds nothing", label, h.shape)
+	if h.Count == 0 {
+		return nil, fmt.Errorf("data: %s: shape %v holds nothing", label, h.Shape)
 	}
 	if labels != nil && len(labels) != n {
 		return nil, fmt.Errorf("data: %s: %d labels for %d rows", label, len(labels), n)
@@ -173,8 +178,8 @@ func imageSet(label string, h npyHeader, body io.Reader, labels []int) (*Set, er
 }
 
 // floats reads the elements as float64.
-func floats(h npyHeader, body io.Reader) ([]float64, error) {
-	switch h.descr {
+func floats(h npy.Header, body io.Reader) ([]float64, error) {
+	switch h.Descr {
 	case "<f8", ">f8":
 		return elements[float64](h, body)
 	case "<f4", ">f4":
@@ -182,7 +187,7 @@ func floats(h npyHeader, body io.Reader) ([]float64, error) {
 	case "|u1":
 		return convert[uint8](h, body, pixel)
 	}
-	return nil, fmt.Errorf("%w: element type %q: expected float32, float64 or uint8", ErrNPY, h.descr)
+	return nil, fmt.Errorf("%w: element type %q: expected float32, float64 or uint8", ErrNPY, h.Descr)
 }
 
 // readLabels reads a one-dimensional array of integers.
@@ -192,11 +197,11 @@ func readLabels(f *zip.File, packed int64) ([]int, error) {
 		return nil, err
 	}
 	defer body.Close()
-	if len(h.shape) != 1 {
-		return nil, fmt.Errorf("%w: shape %v: expected one class a row", ErrNPY, h.shape)
+	if len(h.Shape) != 1 {
+		return nil, fmt.Errorf("%w: shape %v: expected one class a row", ErrNPY, h.Shape)
 	}
 	var out []int
-	switch h.descr {
+	switch h.Descr {
 	case "<i8":
 		out, err = convert[int64](h, body, func(v int64) int { return int(v) })
 	case "<i4":
@@ -204,7 +209,7 @@ func readLabels(f *zip.File, packed int64) ([]int, error) {
 	case "|u1":
 		out, err = convert[uint8](h, body, func(v uint8) int { return int(v) })
 	default:
-		err = fmt.Errorf("%w: element type %q: expected int64, int32 or uint8", ErrNPY, h.descr)
+		err = fmt.Errorf("%w: element type %q: expected int64, int32 or uint8", ErrNPY, h.Descr)
 	}
 	for i, l := range out {
 		if l < -1 {
@@ -214,7 +219,7 @@ func readLabels(f *zip.File, packed int64) ([]int, error) {
 	return out, err
 }
 
-func convert[T, U any](h npyHeader, body io.Reader, f func(T) U) ([]U, error) {
+func convert[T, U any](h npy.Header, body io.Reader, f func(T) U) ([]U, error) {
 	in, err := elements[T](h, body)
 	if err != nil {
 		return nil, err
@@ -227,13 +232,13 @@ func convert[T, U any](h npyHeader, body io.Reader, f func(T) U) ([]U, error) {
 }
 
 // elements reads all elements and the end of the stream behind them.
-func elements[T any](h npyHeader, body io.Reader) ([]T, error) {
-	if h.count == 0 {
+func elements[T any](h npy.Header, body io.Reader) ([]T, error) {
+	if h.Count == 0 {
 		return nil, nil
 	}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.bytes), body), 1<<16)
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.Raw), body), 1<<16)
 	var out []T
-	if err := npy.Read(r, &out); err != nil {
+	if err := npyio.Read(r, &out); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNPY, err)
 	}
 	// The zip reader compares its checksum when it meets the end.

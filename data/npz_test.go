@@ -16,6 +16,8 @@ import (
 
 	"codeberg.org/sbinet/npyio/npz"
 	"gonum.org/v1/gonum/mat"
+
+	"snrlab/internal/npy"
 )
 
 // array is an array as numpy writes it: header by hand, from the format's
@@ -182,7 +184,7 @@ func TestLoadNPZ_Refuses(t *testing.T) {
 func TestLoadNPZ_Alloc(t *testing.T) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	head := npyHead("<f8", []int{1 << 20, 1 << 10})
+	head := npy.AppendHeader(nil, "<f8", []int{1 << 20, 1 << 10})
 	w, err := z.CreateRaw(&zip.FileHeader{
 		Name: "a.npy", Method: zip.Store,
 		CompressedSize64: uint64(len(head)), UncompressedSize64: uint64(len(head)) + 8<<30,

@@ -6,6 +6,8 @@ import (
 
 	_ "go4.org/unsafe/assume-no-moving-gc" // keeps the version pinned that lets tensor start on this Go
 	"gorgonia.org/tensor"
+
+	"snrlab/internal/npy"
 )
 
 // Set is a data set of images of one size.
@@ -26,7 +28,7 @@ func NewSet(name string, values []float64, n, channels, height, width int, label
 			return nil, fmt.Errorf("data: %s: shape %d×%d×%d×%d: expected positive numbers", name, n, channels, height, width)
 		}
 	}
-	if size, ok := product([]int{n, channels, height, width}); !ok || size != len(values) {
+	if size, ok := npy.Count([]int{n, channels, height, width}); !ok || size != len(values) {
 		return nil, fmt.Errorf("data: %s: %d values do not fill %d×%d×%d×%d", name, len(values), n, channels, height, width)
 	}
 	s := &Set{
@@ -80,15 +82,3 @@ func (s *Set) Values() []float64 { return s.Images.Data().([]float64) }
 
 // pixel is the value in [-1, 1] of a byte: 0 is −1 and 255 is 1.
 func pixel(b uint8) float64 { return (2*float64(b) - 255) / 255 }
-
-// product multiplies a shape and reports whether it fits into an int.
-func product(shape []int) (int, bool) {
-	size := 1
-	for _, d := range shape {
-		if d < 0 || d > 0 && size > (1<<62)/d {
-			return 0, false
-		}
-		size *= d
-	}
-	return size, true
-}

@@ -3,14 +3,14 @@ package runfile
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"snrlab/internal/npy"
 )
 
 // npyArray is one array of numpy's .npy format, version 1.0: Data is
@@ -20,8 +20,6 @@ type npyArray struct {
 	Shape []int
 	Data  any
 }
-
-const npyMagic = "\x93NUMPY\x01\x00"
 
 func (a npyArray) encode(w io.Writer) error {
 	dtype, body := "", []byte(nil)
@@ -57,75 +55,27 @@ func (a npyArray) encode(w io.Writer) error {
 	default:
 		panic(fmt.Sprintf("runfile: an array of %T", a.Data))
 	}
-	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }", dtype, shapeTuple(a.Shape))
-	// Magic, length and header together fill a multiple of 64 bytes.
-	pad := (64 - (len(npyMagic)+2+len(header)+1)%64) % 64
-	header += strings.Repeat(" ", pad) + "\n"
-	head := binary.LittleEndian.AppendUint16([]byte(npyMagic), uint16(len(header)))
-	if _, err := w.Write(append(head, header...)); err != nil {
+	if _, err := w.Write(npy.AppendHeader(nil, dtype, a.Shape)); err != nil {
 		return err
 	}
 	_, err := w.Write(body)
 	return err
 }
 
-func shapeTuple(shape []int) string {
-	parts := make([]string, len(shape))
-	for i, n := range shape {
-		parts[i] = strconv.Itoa(n)
-	}
-	if len(parts) == 1 {
-		return "(" + parts[0] + ",)"
-	}
-	return "(" + strings.Join(parts, ", ") + ")"
-}
-
-var npyHeader = regexp.MustCompile(`^\{'descr': '([<|][a-zA-Z][0-9]+)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), ?\} *\n$`)
-
 // decodeNPY reads one array. The shape is held against the bytes that are
 // there before anything of its size is made.
 func decodeNPY(b []byte) (npyArray, error) {
 	var a npyArray
-	if !bytes.HasPrefix(b, []byte(npyMagic)) || len(b) < len(npyMagic)+2 {
-		return a, errors.New("is no numpy array of format 1.0")
+	h, err := npy.ReadHeader(bytes.NewReader(b))
+	if err != nil {
+		return a, fmt.Errorf("is %w", err)
 	}
-	b = b[len(npyMagic):]
-	n := int(binary.LittleEndian.Uint16(b))
-	b = b[2:]
-	if len(b) < n {
-		return a, fmt.Errorf("ends inside its header: %d of %d bytes", len(b), n)
+	if h.Size != int64(len(b)) {
+		return a, fmt.Errorf("has shape %v of %s, which needs %d bytes with its header: there are %d", h.Shape, h.Descr, h.Size, len(b))
 	}
-	m := npyHeader.FindSubmatch(b[:n])
-	if m == nil {
-		return a, fmt.Errorf("header %q is not understood", b[:min(n, 120)])
-	}
-	b = b[n:]
-	dtype := string(m[1])
-	if string(m[2]) == "True" {
-		return a, errors.New("is in Fortran order: expected C order")
-	}
-	size := 1
-	for part := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(string(m[3])), ","), ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		k, err := strconv.Atoi(part)
-		if err != nil || (k > 0 && size > math.MaxInt32/k) {
-			return a, fmt.Errorf("shape (%s) is not one", m[3])
-		}
-		size *= k
-		a.Shape = append(a.Shape, k)
-	}
-	item, err := strconv.Atoi(dtype[2:])
-	if err != nil || item > 1<<16 {
-		return a, fmt.Errorf("dtype %s: item size is out of range", dtype)
-	}
-	if dtype[:2] == "<U" {
-		item *= 4
-	}
-	if len(b) != size*item {
-		return a, fmt.Errorf("shape (%s) of %s needs %d bytes, there are %d", m[3], dtype, size*item, len(b))
-	}
+	a.Shape = h.Shape
+	dtype, size := h.Descr, h.Count
+	b = b[len(h.Raw):]
 	switch {
 	case dtype == "<f4":
 		d := make([]float32, size)
@@ -145,8 +95,9 @@ func decodeNPY(b []byte) (npyArray, error) {
 			d[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
 		}
 		a.Data = d
-	case dtype[:2] == "<U" && item > 0:
+	case dtype[:2] == "<U":
 		d := make([]string, size)
+		item := len(b) / max(size, 1)
 		for i := range d {
 			var s strings.Builder
 			for c := b[i*item : (i+1)*item]; len(c) > 0; c = c[4:] {
@@ -155,7 +106,7 @@ func decodeNPY(b []byte) (npyArray, error) {
 					break
 				}
 				if !utf8.ValidRune(r) {
-					return a, fmt.Errorf("string %d has no valid character %#x", i, uint32(r))
+					return a, fmt.Errorf("has an invalid character %#x in string %d", uint32(r), i)
 				}
 				s.WriteRune(r)
 			}
@@ -163,7 +114,7 @@ func decodeNPY(b []byte) (npyArray, error) {
 		}
 		a.Data = d
 	default:
-		return a, fmt.Errorf("dtype %s: expected <f4, <f8, <i8 or <U", dtype)
+		return a, fmt.Errorf("has dtype %s: expected <f4, <f8, <i8 or <U", dtype)
 	}
 	return a, nil
 }
