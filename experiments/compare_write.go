@@ -145,7 +145,7 @@ func (m *comparison) trace(out map[*entry][]*walked, ref *path) (*runfile.Trace,
 	t.Exact = appendFloat32(nil, exact.X)
 	t.Real = appendFloat32(nil, m.model.Real)
 	if m.dim == 2 {
-		if t.Density, err = contours(m.model, last[len(last)-1], m.labels); err != nil {
+		if t.Density, err = densityGrid(m.model, last[len(last)-1], m.labels); err != nil {
 			return nil, err
 		}
 	}
@@ -155,9 +155,9 @@ func (m *comparison) trace(out map[*entry][]*walked, ref *path) (*runfile.Trace,
 // shownRows is how many exact samples are kept to be shown.
 const shownRows = 64
 
-// contours is the log-density of the data on a grid over four standard
+// densityGrid is the log-density of the data on a grid over four standard
 // deviations about its mean. Data without a density (points) have none.
-func contours(m *Model, at schedules.Level, labels []int) (*runfile.DensityGrid, error) {
+func densityGrid(m *Model, at schedules.Level, labels []int) (*runfile.DensityGrid, error) {
 	label := -1
 	if labels != nil {
 		label = labels[0]

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"sync"
 
+	"snrlab/internal/spec"
 	"snrlab/snr"
 )
 
@@ -53,9 +54,11 @@ const (
 
 var betaKinds = []string{"linear", "scaled-linear", "squared-cosine", "sigmoid", "laplace", "exp"}
 
-func (k BetaKind) String() string { return nameOf(k, betaKinds) }
+func (k BetaKind) String() string { return spec.EnumName(k, betaKinds) }
 
-func parseBetaKind(s string) (BetaKind, error) { return enum[BetaKind]("kind of β", s, betaKinds) }
+func parseBetaKind(s string) (BetaKind, error) {
+	return prefixed(spec.ParseEnum[BetaKind]("kind of β", s, betaKinds))
+}
 
 // ownEnds returns the default first and last β of a kind; ok is false for the
 // kinds that have none.

@@ -85,21 +85,3 @@ func prefixed[T any](v T, err error) (T, error) {
 	}
 	return v, err
 }
-
-// nameOf returns the name of e among the names of an enumeration.
-func nameOf[E ~int](e E, names []string) string {
-	if e < 0 || int(e) >= len(names) {
-		return fmt.Sprintf("%T(%d)", e, int(e))
-	}
-	return names[e]
-}
-
-// enum returns the value of an enumeration called s.
-func enum[E ~int](what, s string, names []string) (E, error) {
-	for i, n := range names {
-		if n == s {
-			return E(i), nil
-		}
-	}
-	return 0, fmt.Errorf("schedules: unknown %s %q%s", what, s, spec.Suggest(s, names))
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"snrlab/internal/spec"
 	"snrlab/snr"
 )
 
@@ -22,9 +23,11 @@ const (
 
 var lastNames = []string{"min", "zero"}
 
-func (l Last) String() string { return nameOf(l, lastNames) }
+func (l Last) String() string { return spec.EnumName(l, lastNames) }
 
-func parseLast(s string) (Last, error) { return enum[Last]("last level", s, lastNames) }
+func parseLast(s string) (Last, error) {
+	return prefixed(spec.ParseEnum[Last]("last level", s, lastNames))
+}
 
 // MarshalText writes "min" or "zero".
 func (l Last) MarshalText() ([]byte, error) { return []byte(l.String()), nil }

@@ -3,7 +3,6 @@ package solvers
 import (
 	"fmt"
 	"reflect"
-	"slices"
 
 	"snrlab/internal/spec"
 )
@@ -22,13 +21,16 @@ const (
 
 var lastNames = []string{"denoise", "own"}
 
-func (l Last) String() string { return choiceName(lastNames, l) }
+func (l Last) String() string { return spec.EnumName(l, lastNames) }
 
 // MarshalText writes the name.
 func (l Last) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // UnmarshalText reads a name.
-func (l *Last) UnmarshalText(b []byte) error { return readChoice(lastNames, b, l) }
+func (l *Last) UnmarshalText(b []byte) (err error) {
+	*l, err = parseChoice[Last](lastNames, string(b))
+	return err
+}
 
 // Opening is how a multistep method of order p takes its first p−1 steps.
 type Opening uint8
@@ -44,37 +46,28 @@ const (
 
 var openingNames = []string{"cheap", "rk"}
 
-func (o Opening) String() string { return choiceName(openingNames, o) }
+func (o Opening) String() string { return spec.EnumName(o, openingNames) }
 
 // MarshalText writes the name.
 func (o Opening) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText reads a name.
-func (o *Opening) UnmarshalText(b []byte) error { return readChoice(openingNames, b, o) }
-
-func choiceName[T ~uint8](names []string, v T) string {
-	if int(v) < len(names) {
-		return names[v]
-	}
-	return fmt.Sprintf("%d", uint8(v))
+func (o *Opening) UnmarshalText(b []byte) (err error) {
+	*o, err = parseChoice[Opening](openingNames, string(b))
+	return err
 }
 
-func readChoice[T ~uint8](names []string, b []byte, v *T) error {
-	i := slices.Index(names, string(b))
-	if i < 0 {
-		return fmt.Errorf("solvers: unknown choice %q%s", b, spec.Suggest(string(b), names))
+func parseChoice[T ~uint8](names []string, s string) (T, error) {
+	v, err := spec.ParseEnum[T]("choice", s, names)
+	if err != nil {
+		return 0, fmt.Errorf("solvers: %w", err)
 	}
-	*v = T(i)
-	return nil
+	return v, nil
 }
 
 // choice registers the reader of one enumeration.
 func choice[T ~uint8](nested map[reflect.Type]func(string) (any, error), names []string) {
-	nested[reflect.TypeFor[T]()] = func(s string) (any, error) {
-		var v T
-		err := readChoice(names, []byte(s), &v)
-		return v, err
-	}
+	nested[reflect.TypeFor[T]()] = func(s string) (any, error) { return parseChoice[T](names, s) }
 }
 
 func checkChoice[T ~uint8](field string, names []string, v T) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"snrlab/internal/spec"
 	"snrlab/schedules"
 	"snrlab/snr"
 )
@@ -39,13 +40,16 @@ const (
 
 var formNames = []string{"paper", "taylor", "simple"}
 
-func (f Form) String() string { return choiceName(formNames, f) }
+func (f Form) String() string { return spec.EnumName(f, formNames) }
 
 // MarshalText writes the name.
 func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // UnmarshalText reads a name.
-func (f *Form) UnmarshalText(b []byte) error { return readChoice(formNames, b, f) }
+func (f *Form) UnmarshalText(b []byte) (err error) {
+	*f, err = parseChoice[Form](formNames, string(b))
+	return err
+}
 
 func (s DPMSolver2) String() string { return Registry().Format("dpm-solver-2", s) }
 

@@ -3,6 +3,7 @@ package solvers
 import (
 	"math"
 
+	"snrlab/internal/spec"
 	"snrlab/schedules"
 )
 
@@ -32,13 +33,16 @@ const (
 
 var variableNames = []string{"variance", "lambda"}
 
-func (v Variable) String() string { return choiceName(variableNames, v) }
+func (v Variable) String() string { return spec.EnumName(v, variableNames) }
 
 // MarshalText writes the name.
 func (v Variable) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText reads a name.
-func (v *Variable) UnmarshalText(b []byte) error { return readChoice(variableNames, b, v) }
+func (v *Variable) UnmarshalText(b []byte) (err error) {
+	*v, err = parseChoice[Variable](variableNames, string(b))
+	return err
+}
 
 func (s EulerMaruyama) String() string { return Registry().Format("euler-maruyama", s) }
 

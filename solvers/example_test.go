@@ -67,3 +67,18 @@ func ExampleStepsFor() {
 	// 17 false <nil>
 	// 18 true <nil>
 }
+
+// A registry of one's own holds more names.
+func ExampleRegistry() {
+	mine := solvers.Registry()
+	mine.Entries = append(mine.Entries, solvers.Entry{
+		Name: "half", Summary: "half way to ancestral sampling", Default: solvers.DDIM{Eta: 0.5},
+	})
+	s, err := mine.Parse("half")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(s, s.Properties().Stochastic)
+	// Output:
+	// ddim(eta=0.5) true
+}

@@ -9,8 +9,12 @@ import (
 	"snrlab/internal/spec"
 )
 
+// Entry is one line of [Registry]: a name, aliases, one line of summary, and the
+// solver with every option at its default.
+type Entry = spec.Entry[Solver]
+
 // Registry returns the list of solvers, each at its defaults. It is a fresh
-// value: extend it to add your own.
+// value: append an [Entry] to add your own, and parse with its own Parse.
 func Registry() spec.Registry[Solver] {
 	nested := map[reflect.Type]func(string) (any, error){}
 	choice[Last](nested, lastNames)

@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"snrlab/models"
@@ -24,7 +25,7 @@ import (
 
 // Run checks a solver with a fixed grid (not an adaptive one):
 //
-//   - its name parses back to it;
+//   - its name parses back to it, if it is one of the registry;
 //   - it visits the grid's levels, and counts the evaluations it promises, on
 //     one step, two, many, uneven ones, to σ = 0 and from α = 0;
 //   - rows do not depend on the batch, their order, the labels of others, or
@@ -174,12 +175,15 @@ func sample(t testing.TB, s solvers.Solver, p solvers.Problem, x []float64, opts
 }
 
 func parses(t *testing.T, s solvers.Solver) {
-	again, err := solvers.Parse(s.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again != s {
-		t.Errorf("%s parses as %#v, expected %#v", s, again, s)
+	name, _, _ := strings.Cut(s.String(), "(")
+	if slices.Contains(solvers.Registry().Names(), name) {
+		again, err := solvers.Parse(s.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again != s {
+			t.Errorf("%s parses as %#v, expected %#v", s, again, s)
+		}
 	}
 	if p := s.Properties(); p.Summary == "" || len(p.References) == 0 {
 		t.Errorf("properties lack a summary or a reference: %+v", p)
