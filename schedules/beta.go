@@ -169,11 +169,14 @@ type table struct {
 }
 
 // tables keeps what was computed: a Beta is a small value that is used as a
-// literal, and its table one per distinct value in a program.
+// literal, and a program has few distinct ones. A search over many starts anew
+// when the tables are maxTables, so that it does not fill the memory.
 var tables = struct {
 	sync.RWMutex
 	of map[Beta]*table
 }{of: map[Beta]*table{}}
+
+const maxTables = 64
 
 func (s Beta) table() *table {
 	tables.RLock()
@@ -182,6 +185,9 @@ func (s Beta) table() *table {
 	if tb == nil {
 		tb = s.compute()
 		tables.Lock()
+		if len(tables.of) >= maxTables {
+			clear(tables.of)
+		}
 		tables.of[s] = tb
 		tables.Unlock()
 	}

@@ -286,6 +286,23 @@ func TestSchedule_Limit_Small(t *testing.T) {
 }
 
 // Outside a table there is no level, and the nearest time is its end.
+// A search over tables keeps few of them, and those dropped come back the same.
+func TestBeta_Invariant_ManyTables(t *testing.T) {
+	first := Beta{T: 10}.At(3)
+	for i := range 3 * maxTables {
+		Beta{T: 20, Start: 1e-4 + float64(i)*1e-6}.At(1)
+	}
+	tables.RLock()
+	kept := len(tables.of)
+	tables.RUnlock()
+	if kept > maxTables {
+		t.Errorf("%d tables are kept: expected at most %d", kept, maxTables)
+	}
+	if again := (Beta{T: 10}).At(3); again != first {
+		t.Errorf("a table made again has %v at 3: expected %v", again, first)
+	}
+}
+
 func TestBeta_Limit_Outside(t *testing.T) {
 	for _, s := range []Beta{{T: 10}, {T: 10, ZeroSNR: true}} {
 		for _, x := range []float64{-1, -1e-9, 9.001, math.NaN()} {
