@@ -285,7 +285,6 @@ func TestSchedule_Limit_Small(t *testing.T) {
 	}
 }
 
-// Outside a table there is no level, and the nearest time is its end.
 // A search over tables keeps few of them, and those dropped come back the same.
 func TestBeta_Invariant_ManyTables(t *testing.T) {
 	first := Beta{T: 10}.At(3)
@@ -303,6 +302,7 @@ func TestBeta_Invariant_ManyTables(t *testing.T) {
 	}
 }
 
+// Outside a table there is no level, and the nearest time is its end.
 func TestBeta_Limit_Outside(t *testing.T) {
 	for _, s := range []Beta{{T: 10}, {T: 10, ZeroSNR: true}} {
 		for _, x := range []float64{-1, -1e-9, 9.001, math.NaN()} {
