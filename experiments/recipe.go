@@ -181,6 +181,19 @@ func (r *Recipe) check() error {
 	return nil
 }
 
+// NameAfter names the run after its kind and a model that is put in the place
+// of the recipe's own: the folder says what was run, not what it started from.
+// A model that does not exist leaves the name to the error that follows.
+func (r *Recipe) NameAfter(model string) {
+	given, _, _ := strings.Cut(model, ":")
+	for _, m := range Models() {
+		if family, _, _ := strings.Cut(m.Name, ":"); family == given {
+			h := r.Experiment.header()
+			h.Name = h.Kind + "-" + family
+		}
+	}
+}
+
 // Set overrides one field by its dotted name, as flags do: Set("rows", "16"),
 // Set("reference.rtol", "1e-9"), Set("solvers", "ddim,heun"). It does not
 // validate the whole: Run does.

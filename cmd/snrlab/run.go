@@ -140,16 +140,7 @@ func compareCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			// The folder is named after what is compared, not after the recipe that
-			// was started from.
-			for _, m := range experiments.Models() {
-				family, _, _ := strings.Cut(m.Name, ":")
-				if given, _, _ := strings.Cut(c.String("model"), ":"); given == family {
-					if err := recipe.Set("name", "compare-"+family); err != nil {
-						return err
-					}
-				}
-			}
+			recipe.NameAfter(c.String("model"))
 			if err := applyOverrides(c, recipe, fields); err != nil {
 				return err
 			}
