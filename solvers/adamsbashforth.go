@@ -50,6 +50,8 @@ func (s AdamsBashforth) Properties() Properties {
 	p := Properties{
 		Order: float64(order), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
 		Summary:    fmt.Sprintf("Adams–Bashforth of order %d in σ/α, exact weights on any grid", s.Order),
+		Equation:   "x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(ŝ) dŝ,  L_j the Lagrange polynomials of the levels passed",
+		Ends:       s.Last.ends(),
 		References: []string{"hairer1993", "zhang2023"},
 	}
 	s.Opening.promise(&p, s.Order)

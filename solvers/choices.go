@@ -23,6 +23,14 @@ var lastNames = []string{"denoise", "own"}
 
 func (l Last) String() string { return spec.EnumName(l, lastNames) }
 
+// ends is the rule as [Properties] state it.
+func (l Last) ends() string {
+	if l == Own {
+		return "into σ = 0 its own formula"
+	}
+	return ""
+}
+
 // MarshalText writes the name.
 func (l Last) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 

@@ -32,9 +32,14 @@ func (s DPMPP3M) Properties() Properties {
 	if s.Opening == RungeKutta && !s.Published {
 		order = 3
 	}
+	equation := "x_b = (σ_b/σ_a) x_a + α_b h [φ₁ D_a + φ₂ (d₀ + r₀ d₀₁) + 2 φ₃ d₀₁],  φ at −h"
+	if s.Published {
+		equation = "x_b = (σ_b/σ_a) x_a + α_b h [φ₁ D_a + φ₂ (d₀ + r₀ d₀₁) + φ₃ d₀₁],  φ at −h"
+	}
 	p := Properties{
 		Order: order, Evals: 1, LastEvals: 1, History: 2, PathFree: true,
 		Summary:    "three-step exponential integrator for D in log(α/σ)",
+		Equation:   equation,
 		References: []string{"lu2022pp"},
 	}
 	s.Opening.promise(&p, 3)

@@ -51,9 +51,14 @@ func (s EulerMaruyama) Validate() error { return checkChoice("variable", variabl
 
 // Properties implements [Solver].
 func (s EulerMaruyama) Properties() Properties {
+	equation := "x̂_b = x̂ + (1 − v_b/v_a) (D − x̂) + √(v_a − v_b) z,  v = σ²/α²"
+	if s.Variable == Lambda {
+		equation = "x̂_b = x̂ + (λ_b − λ_a) (D − x̂) + √(v_a (λ_b − λ_a)) z,  v = σ²/α²"
+	}
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, Stochastic: true, PathFree: true,
 		Summary:    "Euler–Maruyama for the reverse SDE in σ²/α² or λ",
+		Equation:   equation,
 		References: []string{"song2021"},
 	}
 }

@@ -44,6 +44,8 @@ func (s IPNDM) Properties() Properties {
 	p := Properties{
 		Order: float64(min(s.Order, 2)), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
 		Summary:    "Adams–Bashforth in σ/α with the coefficients of a uniform grid",
+		Equation:   "x̂_b = x̂_a + (ŝ_b − ŝ_a) Σ_j c_j e_j,  c the Adams–Bashforth coefficients of a uniform grid",
+		Ends:       s.Last.ends(),
 		References: []string{"liu2022", "zhang2023"},
 	}
 	s.Opening.promise(&p, s.Order)

@@ -69,6 +69,8 @@ type Properties struct {
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
 	Coupled    bool     // rows of a batch influence each other
 	Summary    string   // one line
+	Equation   string   // the update in one line, in the symbols of the package comment
+	Ends       string   // what it does at α = 0 and at σ = 0 where that is not the two named steps; "" where it is
 	References []string // keys into the package's References block
 }
 

@@ -185,8 +185,8 @@ func parses(t *testing.T, s solvers.Solver) {
 			t.Errorf("%s parses as %#v, expected %#v", s, again, s)
 		}
 	}
-	if p := s.Properties(); p.Summary == "" || len(p.References) == 0 {
-		t.Errorf("properties lack a summary or a reference: %+v", p)
+	if p := s.Properties(); p.Summary == "" || p.Equation == "" || len(p.References) == 0 {
+		t.Errorf("properties lack a summary, an equation or a reference: %+v", p)
 	}
 }
 
