@@ -48,7 +48,7 @@ func (s AdamsBashforth) Properties() Properties {
 		order = min(order, 2)
 	}
 	p := Properties{
-		Order: float64(order), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
+		Order: float64(order), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true, Rises: true,
 		Summary:    fmt.Sprintf("Adams–Bashforth of order %d in σ/α, exact weights on any grid", s.Order),
 		Equation:   "x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(ŝ) dŝ,  L_j the Lagrange polynomials of the levels passed",
 		Ends:       s.Last.ends(),

@@ -35,7 +35,7 @@ func checkEta(eta float64) error {
 // Properties implements [Solver].
 func (s DDIM) Properties() Properties {
 	return Properties{
-		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, PathFree: true,
+		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, Rises: s.Eta == 0, PathFree: true,
 		Summary:    "the η family: deterministic at 0, DDPM ancestral at 1",
 		Equation:   "x_b = α_b D + √(σ_b² − g²) e + g z,  g = η σ_b √(1 − e^{λ_a − λ_b})",
 		References: []string{"song2021ddim"},

@@ -15,7 +15,7 @@ func (s DPMPP1) String() string { return Registry().Format("dpmpp-1", s) }
 // Properties implements [Solver].
 func (s DPMPP1) Properties() Properties {
 	return Properties{
-		Order: 1, Evals: 1, LastEvals: 1, PathFree: true,
+		Order: 1, Evals: 1, LastEvals: 1, PathFree: true, Rises: true,
 		Summary:    "the same method as ddim, under its DPM-Solver++ name",
 		Equation:   "x_b = (σ_b/σ_a) x_a − α_b (e^{−h} − 1) D_a",
 		References: []string{"lu2022pp"},

@@ -21,7 +21,7 @@ func (s DPMPP2M) String() string { return Registry().Format("dpmpp-2m", s) }
 // Properties implements [Solver].
 func (s DPMPP2M) Properties() Properties {
 	return Properties{
-		Order: 2, Evals: 1, LastEvals: 1, History: 1, PathFree: true,
+		Order: 2, Evals: 1, LastEvals: 1, History: 1, PathFree: true, Rises: true,
 		Summary:    "two-step exponential integrator for D in log(α/σ)",
 		Equation:   "x_b = (σ_b/σ_a) x_a − α_b (e^{−h} − 1) [D_a + (D_a − D₁)/(2q)],  q = h₁/h",
 		References: []string{"lu2022pp"},

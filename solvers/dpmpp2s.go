@@ -28,7 +28,7 @@ func (s DPMPP2S) Validate() error { return checkR(s.R) }
 // Properties implements [Solver].
 func (s DPMPP2S) Properties() Properties {
 	return Properties{
-		Order: 2, Evals: 2, LastEvals: 1, PathFree: true, Between: true,
+		Order: 2, Evals: 2, LastEvals: 1, PathFree: true, Between: true, Rises: true,
 		Summary:    "midpoint in log(α/σ), exponential weights for D",
 		Equation:   "x_b = (σ_b/σ_a) x_a − α_b (e^{−h} − 1) [(1 − 1/(2r)) D_a + D(y, m)/(2r)],  ℓ_m = ℓ_a + r h",
 		References: []string{"lu2022pp"},

@@ -37,7 +37,7 @@ func (s DPMPP3M) Properties() Properties {
 		equation = "x_b = (σ_b/σ_a) x_a + α_b h [φ₁ D_a + φ₂ (d₀ + r₀ d₀₁) + φ₃ d₀₁],  φ at −h"
 	}
 	p := Properties{
-		Order: order, Evals: 1, LastEvals: 1, History: 2, PathFree: true,
+		Order: order, Evals: 1, LastEvals: 1, History: 2, PathFree: true, Rises: true,
 		Summary:    "three-step exponential integrator for D in log(α/σ)",
 		Equation:   equation,
 		References: []string{"lu2022pp"},

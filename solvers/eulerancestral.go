@@ -36,7 +36,7 @@ func (s EulerAncestral) Validate() error {
 // Properties implements [Solver].
 func (s EulerAncestral) Properties() Properties {
 	return Properties{
-		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, PathFree: true,
+		Order: 1, Evals: 1, LastEvals: 1, Stochastic: s.Eta > 0, Rises: s.Eta == 0, PathFree: true,
 		Summary:    "Euler past the target and noise back up to it",
 		Equation:   "x̂_b = x̂_a + (ŝ_down − ŝ_a) e_a + ŝ_up z,  ŝ_up = η ŝ_b √(1 − ŝ_b²/ŝ_a²),  ŝ_down² = ŝ_b² − ŝ_up²",
 		References: []string{"song2021ddim", "crowson2022"},

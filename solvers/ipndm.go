@@ -42,7 +42,7 @@ func (s IPNDM) Validate() error {
 // Properties implements [Solver].
 func (s IPNDM) Properties() Properties {
 	p := Properties{
-		Order: float64(min(s.Order, 2)), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true,
+		Order: float64(min(s.Order, 2)), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true, Rises: true,
 		Summary:    "Adams–Bashforth in σ/α with the coefficients of a uniform grid",
 		Equation:   "x̂_b = x̂_a + (ŝ_b − ŝ_a) Σ_j c_j e_j,  c the Adams–Bashforth coefficients of a uniform grid",
 		Ends:       s.Last.ends(),

@@ -22,20 +22,35 @@ func Registry() spec.Registry[Solver] {
 	choice[Form](nested, formNames)
 	choice[Variable](nested, variableNames)
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
+		// DDIM, ancestral sampling and inversion.
 		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
+		{Name: "euler-ancestral", Default: EulerAncestral{Eta: 1, SNoise: 1}, Aliases: []string{"Euler a"}},
+
+		// Runge–Kutta in one variable.
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
 		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
+
+		// Linear multistep.
+		{Name: "ab2", Default: AdamsBashforth{Order: 2}},
+		{Name: "ab3", Default: AdamsBashforth{Order: 3}},
+		{Name: "ab4", Default: AdamsBashforth{Order: 4}},
+		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
+
+		// DPM-Solver and DPM-Solver++.
 		{Name: "dpm-solver-2", Default: DPMSolver2{R: 0.5, SMax: noChurn.SMax, SNoise: noChurn.SNoise}, Aliases: []string{"DPM2", "DPM-Solver-2"}},
 		{Name: "dpmpp-1", Default: DPMPP1{}},
 		{Name: "dpmpp-2m", Default: DPMPP2M{}, Aliases: []string{"DPM++ 2M", "DPM-Solver++(2M)"}},
 		{Name: "dpmpp-3m", Default: DPMPP3M{}, Aliases: []string{"DPM-Solver++(3M)"}},
 		{Name: "dpmpp-2s", Default: DPMPP2S{R: 0.5}, Aliases: []string{"DPM++ 2S", "DPM-Solver++(2S)"}},
-		{Name: "ab2", Default: AdamsBashforth{Order: 2}},
-		{Name: "ab3", Default: AdamsBashforth{Order: 3}},
-		{Name: "ab4", Default: AdamsBashforth{Order: 4}},
-		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
-		{Name: "euler-ancestral", Default: EulerAncestral{Eta: 1, SNoise: 1}, Aliases: []string{"Euler a"}},
+
+		// Other exponential integrators, and predictor–corrector pairs.
+
+		// Stochastic differential equations.
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},
+
+		// Few-step samplers of distilled models.
+
+		// Learned coefficients.
 	}}
 	for i := range r.Entries {
 		r.Entries[i].Summary = r.Entries[i].Default.Properties().Summary

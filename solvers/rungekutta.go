@@ -27,11 +27,12 @@ func (o Opening) prepare(m *method, order int) {
 		return
 	}
 	m.scratch = max(m.scratch, order+2)
-	m.extra = func(known int, to schedules.Level) int {
-		if opens(known, order, to) {
-			return order - 1
+	evals := m.evals
+	m.cost = func(at place) int {
+		if opens(at.known, order, at.to()) {
+			return evals + order - 1
 		}
-		return 0
+		return evals
 	}
 }
 
@@ -57,7 +58,7 @@ func (o Opening) step(w *walk, order int) bool {
 	a, t := w.from, tableaux[order]
 	h := w.to.Noise() - a.Noise()
 	e, y, d := w.tmp[:order], w.tmp[order], w.tmp[order+1]
-	w.lin(e[0], term{1 / a.Sigma, w.x}, term{-a.Alpha / a.Sigma, w.d})
+	w.slope(e[0], w.x, w.d, a)
 	for i := 1; i < order; i++ {
 		at := w.to
 		if t.c[i] < 1 {
@@ -65,7 +66,7 @@ func (o Opening) step(w *walk, order int) bool {
 		}
 		w.slopes(y, at, h, t.a[i], e)
 		w.eval(d, y, at)
-		w.lin(e[i], term{1 / at.Sigma, y}, term{-at.Alpha / at.Sigma, d})
+		w.slope(e[i], y, d, at)
 	}
 	w.slopes(w.next, w.to, h, t.b, e)
 	w.order = order

@@ -68,6 +68,9 @@ type Properties struct {
 	Between    bool     // evaluates between grid levels, so the Problem needs a Schedule
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
 	Coupled    bool     // rows of a batch influence each other
+	Varies     bool     // the evaluations of a step depend on its place in the grid: Solver.NFE has them
+	Rises      bool     // a grid that rises, from data to noise, is walked too
+	FromData   bool     // and it may start at σ = 0
 	Summary    string   // one line
 	Equation   string   // the update in one line, in the symbols of the package comment
 	Ends       string   // what it does at α = 0 and at σ = 0 where that is not the two named steps; "" where it is
@@ -83,6 +86,18 @@ type Solver interface {
 	// Start prepares a run from the rows of x, which it copies. It refuses a
 	// problem that it cannot serve before the first evaluation.
 	Start(p Problem, x []float64, opts ...RunOption) (Stepper, error)
+}
+
+// NoiseLevels returns the levels that a run of s over g on a schedule asks for
+// noise at: those of g, and the ones between that some methods take stages at.
+// A [Brownian] source is drawn on them.
+func NoiseLevels(s Solver, g schedules.Grid, on schedules.Schedule) schedules.Grid {
+	if b, ok := s.(interface {
+		noiseLevels(g schedules.Grid, on schedules.Schedule) schedules.Grid
+	}); ok {
+		return b.noiseLevels(g, on)
+	}
+	return g
 }
 
 // Stepper is one solver running on one problem. It serves one goroutine and
@@ -121,6 +136,7 @@ type State struct {
 	Evals   int         `json:"evals"`
 	X       []float64   `json:"x"`
 	History [][]float64 `json:"history,omitempty"` // method-specific, newest first
+	Carry   [][]float64 `json:"carry,omitempty"`   // method-specific, what the last step passed on
 	Noise   int         `json:"noise,omitempty"`   // draws consumed by a replayed source
 }
 

@@ -9,15 +9,27 @@ import (
 
 // variants are settings beside the registered defaults that run other code.
 var variants = []string{
+	// DDIM, ancestral sampling and inversion.
 	"ddim(eta=0.5)", "ddim(eta=1)",
+	"euler-ancestral(eta=0)",
+
+	// Runge–Kutta in one variable.
 	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
+
+	// Linear multistep.
+	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)",
+	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
+
+	// DPM-Solver and DPM-Solver++.
 	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",
 	"dpm-solver-2(r=0.3,form=simple)", "dpm-solver-2(r=0.8,form=taylor)",
 	"dpmpp-2s(r=0.3)", "dpmpp-2s(r=1)",
 	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)", "dpmpp-3m(start=rk,published=true)",
-	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)",
-	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
-	"euler-ancestral(eta=0)", "euler-maruyama(variable=lambda)",
+
+	// Other exponential integrators, and predictor–corrector pairs.
+
+	// Stochastic differential equations.
+	"euler-maruyama(variable=lambda)",
 }
 
 func TestSolvers_Invariant(t *testing.T) {

@@ -21,14 +21,37 @@ type method struct {
 	// w.d = D(w.x, w.from). It is not called for the two named steps: the one
 	// that leaves α = 0, and under last = Denoise the one that reaches σ = 0.
 	step    func(w *walk)
-	scratch int                                     // arrays of w.tmp
-	history int                                     // earlier answers wanted in w.past
-	keep    answer                                  // what w.past holds
-	last    Last                                    // rule of the step to σ = 0
-	churn   churn                                   // noise added before the step
-	evals   int                                     // denoiser calls of an inner step
-	extra   func(known int, to schedules.Level) int // further calls of a step with known earlier answers; may be nil
+	scratch int           // arrays of w.tmp
+	history int           // earlier answers wanted in w.past
+	keep    answer        // what w.past holds
+	answer  func(w *walk) // writes w.e, what w.past holds under keep = own
+	carry   int           // arrays that one step hands to the next: w.carry and w.fresh
+	last    Last          // rule of the step to σ = 0
+	free    bool          // the method has a step of its own from and to every level: none is named
+	lazy    bool          // step evaluates by itself, or not at all; w.d is its first answer
+	churn   churn         // noise added before the step
+	noises  int           // noise arrays in use at once; 0 is 1
+	evals   int           // denoiser calls of an inner step
+	// cost is the number of denoiser calls of a step that is not named, where it
+	// depends on the step's place; nil for evals.
+	cost func(at place) int
+	// check refuses a problem that the method cannot serve; may be nil.
+	check func(p Problem) error
 }
+
+// place is where a step stands in its run.
+type place struct {
+	index int // of the step
+	grid  schedules.Grid
+	known int // earlier answers
+}
+
+// from and to are the ends of the step.
+func (p place) from() schedules.Level { return p.grid[p.index] }
+func (p place) to() schedules.Level   { return p.grid[p.index+1] }
+
+// left is the number of steps after this one.
+func (p place) left() int { return p.grid.Steps() - 1 - p.index }
 
 // answer is the quantity that a history holds.
 type answer uint8
@@ -36,19 +59,29 @@ type answer uint8
 const (
 	data  answer = iota // D
 	noise               // e = (x − αD)/σ
+	own                 // what method.answer makes
+)
+
+// passing is what becomes of the carried arrays after a step.
+type passing uint8
+
+const (
+	drop  passing = iota // the next step finds none. The default, and after a named step
+	stay                 // the next step finds the same
+	renew                // the next step finds w.fresh
 )
 
 // nfe counts the evaluations of a run over g.
 func (m method) nfe(g schedules.Grid) int {
 	n, known := 0, 0
 	for i := range g.Steps() {
-		if m.named(g[i], g[i+1]) {
+		switch {
+		case m.named(g[i], g[i+1]):
 			n++
-		} else {
+		case m.cost != nil:
+			n += m.cost(place{i, g, known})
+		default:
 			n += m.evals
-			if m.extra != nil {
-				n += m.extra(known, g[i+1])
-			}
 		}
 		known = m.knownAfter(known, g[i])
 	}
@@ -58,6 +91,9 @@ func (m method) nfe(g schedules.Grid) int {
 // named reports a step that every solver takes alike: out of α = 0, where the
 // slope of every method is infinite, and into σ = 0 under last = Denoise.
 func (m method) named(from, to schedules.Level) bool {
+	if m.free {
+		return false
+	}
 	return from.Alpha == 0 || (to.Sigma == 0 && m.last == Denoise)
 }
 
@@ -92,12 +128,18 @@ type walk struct {
 	order    int             // of this step; a method writes it where it is not the promised one
 	promised int             // Properties().Order
 	past     [][]float64     // earlier answers, newest first: past[k] belongs to pastLevel(k)
-	e        []float64       // (x − αD)/σ at from, if the method keeps a history of it
+	e        []float64       // what the method keeps beside D: e at from, or its own answer
 	tmp      [][]float64
+	carried  bool        // carry holds what the step before passed on
+	carry    [][]float64 // read only
+	fresh    [][]float64 // written by a step that sets pass = renew
+	pass     passing     // set by the step
 
 	state []float64 // the state at Grid[index]
 	moved []float64 // the state after churn
-	z     []float64
+	z     [][]float64
+	ints  []float64       // iterated integrals, made when first asked for
+	dAt   schedules.Level // level of the step's first evaluation
 	ctx   context.Context // of the step that is running
 	stage int             // evaluations of this step
 	draws int             // noise requests of this step
@@ -122,7 +164,8 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 	if p.Denoiser == nil {
 		return fail("the problem has no denoiser")
 	}
-	if err := p.Grid.Validate(); err != nil {
+	props := s.Properties()
+	if err := walkable(p.Grid, props); err != nil {
 		return fail("%w", err)
 	}
 	dim := models.Dim(p.Denoiser)
@@ -136,7 +179,6 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 	if p.Labels != nil && len(p.Labels) != rows {
 		return fail("%d labels: expected none, or one for each of %d rows", len(p.Labels), rows)
 	}
-	props := s.Properties()
 	if props.Stochastic && p.Noise == nil {
 		return fail("the method draws noise and the problem has none: set Problem.Noise")
 	}
@@ -148,6 +190,11 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 			return fail("%w", err)
 		}
 	}
+	if m.check != nil {
+		if err := m.check(p); err != nil {
+			return fail("%w", err)
+		}
+	}
 
 	w := &walk{solver: s, method: m, rows: rows, dim: dim, promised: int(props.Order)}
 	w.problem = p
@@ -156,11 +203,12 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 	w.state, w.next, w.d = slices.Clone(x), make([]float64, n), make([]float64, n)
 	w.past = arrays(m.history, n)
 	w.tmp = arrays(m.scratch, n)
-	if m.keep == noise {
+	w.carry, w.fresh = arrays(m.carry, n), arrays(m.carry, n)
+	if m.keep != data {
 		w.e = make([]float64, n)
 	}
 	if props.Stochastic {
-		w.z = make([]float64, n)
+		w.z = arrays(max(1, m.noises), n)
 	}
 	if m.churn.SChurn > 0 {
 		w.moved = make([]float64, n)
@@ -188,6 +236,24 @@ func arrays(count, n int) [][]float64 {
 		a[i] = make([]float64, n)
 	}
 	return a
+}
+
+// walkable refuses a grid whose noise does not strictly fall, or for a solver
+// that also walks from data to noise, strictly rise.
+func walkable(g schedules.Grid, props Properties) error {
+	rises := len(g) > 1 && g[1].LogSNR() < g[0].LogSNR()
+	if !rises || !props.Rises {
+		return g.Validate()
+	}
+	down := slices.Clone(g)
+	slices.Reverse(down)
+	if err := down.Validate(); err != nil {
+		return fmt.Errorf("a grid from data to noise: reversed, %w", err)
+	}
+	if first, last := g[0], g[len(g)-1]; !props.FromData && first.Sigma == 0 || last.Alpha == 0 {
+		return fmt.Errorf("a grid from σ = %g to α = %g: expected both above 0, no step leads from data without noise or to noise without data", first.Sigma, last.Alpha)
+	}
+	return nil
 }
 
 // onPath refuses a grid whose levels are not those of the path that levels
@@ -234,6 +300,19 @@ func (w *walk) resume(s State) error {
 		}
 		copy(w.past[k], h)
 	}
+	if len(s.Carry) != 0 && len(s.Carry) != len(w.carry) {
+		return fmt.Errorf("the state to resume carries %d arrays: expected none or %d", len(s.Carry), len(w.carry))
+	}
+	w.carried = len(s.Carry) > 0
+	for k, c := range s.Carry {
+		if len(c) != len(w.state) {
+			return fmt.Errorf("carried array %d of the state to resume has %d values, the start %d", k, len(c), len(w.state))
+		}
+		if i, bad := firstNonFinite(c); bad {
+			return fmt.Errorf("carried array %d of the state to resume is %g in row %d, column %d: expected finite values", k, c[i], i/w.dim, i%w.dim)
+		}
+		copy(w.carry[k], c)
+	}
 	copy(w.state, s.X)
 	w.index, w.evals, w.known = s.Index, s.Evals, known
 	if src, ok := w.problem.Noise.(positioned); ok {
@@ -247,6 +326,11 @@ func (w *walk) State() State {
 	s := State{Solver: w.solver.String(), Index: w.index, Evals: w.evals, X: slices.Clone(w.state)}
 	for _, h := range w.past[:w.known] {
 		s.History = append(s.History, slices.Clone(h))
+	}
+	if w.carried {
+		for _, c := range w.carry {
+			s.Carry = append(s.Carry, slices.Clone(c))
+		}
 	}
 	if src, ok := w.problem.Noise.(positioned); ok {
 		s.Noise = src.Position()
@@ -276,10 +360,16 @@ func (w *walk) Step(ctx context.Context) (Step, error) {
 	denoised := w.d
 	w.state, w.next = w.next, w.state
 	w.remember(g[w.index])
+	switch w.pass {
+	case drop:
+		w.carried = false
+	case renew:
+		w.carry, w.fresh, w.carried = w.fresh, w.carry, true
+	}
 	w.index++
 	return Step{
 		Index: w.index - 1, From: g[w.index-1], To: g[w.index],
-		X: w.state, Denoised: denoised, DenoisedAt: w.from,
+		X: w.state, Denoised: denoised, DenoisedAt: w.dAt,
 		OrderUsed: w.order, Evals: w.evals, ErrEst: math.NaN(),
 	}, nil
 }
@@ -291,13 +381,20 @@ func (w *walk) take(ctx context.Context, from, to schedules.Level) {
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
-	w.ctx = ctx
+	w.ctx, w.pass = ctx, drop
 	w.method.churn.apply(w)
-	w.eval(w.d, w.x, w.from)
-	if w.method.keep == noise {
-		w.lin(w.e, term{1 / w.from.Sigma, w.x}, term{-w.from.Alpha / w.from.Sigma, w.d})
+	named := w.method.named(from, to)
+	w.dAt = w.from
+	if named || !w.method.lazy {
+		w.eval(w.d, w.x, w.from)
+		switch w.method.keep {
+		case noise:
+			w.slope(w.e, w.x, w.d, w.from)
+		case own:
+			w.method.answer(w)
+		}
 	}
-	if w.method.named(from, to) {
+	if named {
 		w.order = 1
 		w.euler(w.next, to)
 	} else {
@@ -315,7 +412,7 @@ func (w *walk) remember(from schedules.Level) {
 		return
 	}
 	answer := &w.d
-	if w.method.keep == noise {
+	if w.method.keep != data {
 		answer = &w.e
 	}
 	last := len(w.past) - 1
@@ -345,21 +442,48 @@ func (w *walk) eval(dst, x []float64, at schedules.Level) {
 		return
 	}
 	w.evals++
+	if w.stage == 0 {
+		w.dAt = at
+	}
 	if w.observe != nil {
 		w.observe(Stage{Step: w.index, Stage: w.stage, At: at, X: x, Denoised: dst})
 	}
 	w.stage++
 }
 
+// slope writes e = (x − αD)/σ at a level into dst.
+func (w *walk) slope(dst, x, d []float64, at schedules.Level) {
+	w.lin(dst, term{1 / at.Sigma, x}, term{-at.Alpha / at.Sigma, d})
+}
+
 // normal returns standard normal numbers for the motion from one level to
-// another.
+// another. The k-th request of a step fills the k-th of the method's noise
+// arrays, the last one again and again.
 func (w *walk) normal(from, to schedules.Level) []float64 {
+	z, _ := w.draw(from, to, nil)
+	return z
+}
+
+// normalIntegral returns what normal does, and the scaled iterated integral of
+// the same motion, see [NoiseRequest].
+func (w *walk) normalIntegral(from, to schedules.Level) (z, integral []float64) {
+	if w.ints == nil {
+		w.ints = make([]float64, len(w.state))
+	}
+	return w.draw(from, to, w.ints)
+}
+
+func (w *walk) draw(from, to schedules.Level, integral []float64) ([]float64, []float64) {
+	z := w.z[min(w.draws, len(w.z)-1)]
 	if w.err == nil {
-		w.err = w.problem.Noise.Normal(NoiseRequest{Step: w.index, Stage: w.draws, From: from, To: to, Z: w.z})
+		w.err = w.problem.Noise.Normal(NoiseRequest{Step: w.index, Stage: w.draws, From: from, To: to, Z: z, Integral: integral})
 		w.draws++
 	}
-	return w.z
+	return z, integral
 }
+
+// place is where the running step stands.
+func (w *walk) place() place { return place{w.index, w.problem.Grid, w.known} }
 
 // euler writes into dst the state at b of the straight line in (σ/α, x/α)
 // through w.x with the slope of w.d:
@@ -387,8 +511,12 @@ type term struct {
 	v []float64
 }
 
-// maxTerms is the longest combination that a method makes.
-const maxTerms = 6
+// maxTerms is the longest combination that a method makes, chunk the longest
+// that one pass over memory does.
+const (
+	maxTerms = 16
+	chunk    = 6
+)
 
 // lin writes Σ cᵢ vᵢ into dst, which is none of the vᵢ, and fails if a value is
 // not finite.
@@ -399,7 +527,19 @@ func (w *walk) lin(dst []float64, terms ...term) {
 	for i, t := range terms {
 		w.coef[i], w.src[i] = t.c, t.v
 	}
-	if !simd.Lin(dst, w.coef[:len(terms)], w.src[:len(terms)]...) {
+	n := min(len(terms), chunk)
+	ok := simd.Lin(dst, w.coef[:n], w.src[:n]...)
+	for ok && n < len(terms) {
+		// dst takes part in the next pass, in the place of a term that is done.
+		w.coef[n-1], w.src[n-1] = 1, dst
+		m := min(len(terms), n-1+chunk)
+		ok = simd.Lin(dst, w.coef[n-1:m], w.src[n-1:m]...)
+		n = m
+	}
+	if !ok {
+		for i, t := range terms {
+			w.src[i] = t.v
+		}
 		w.err = w.nonFinite(dst, w.src[:len(terms)])
 	}
 }
@@ -416,13 +556,18 @@ func (w *walk) nonFinite(dst []float64, src [][]float64) error {
 	for _, v := range src {
 		switch {
 		case finite(v[i]):
-		case w.z != nil && &v[0] == &w.z[0]:
+		case w.isNoise(v):
 			e.Value, e.Source = v[i], "noise"
 		default:
 			e.Value, e.Source = v[i], "denoiser"
 		}
 	}
 	return e
+}
+
+func (w *walk) isNoise(v []float64) bool {
+	is := func(z []float64) bool { return len(z) > 0 && &z[0] == &v[0] }
+	return is(w.ints) || slices.ContainsFunc(w.z, is)
 }
 
 // NonFiniteError is a NaN or an infinity inside a step.
