@@ -42,6 +42,7 @@ func Models() []ModelEntry {
 		{"gmm2", "eight Gaussians in the plane, of unequal weights and widths", zoo(models.GMM2)},
 		{"gmm16", "five diagonal Gaussians in 16 dimensions", zoo(models.GMM16)},
 		{"gauss4", "one Gaussian in 4 dimensions, whose trajectories have a closed form", zoo(models.Gauss4)},
+		{"needles", "six nearly singular Gaussians in 8 dimensions, long in two of them, which cross in pairs", zoo(models.Needles)},
 		{"npz:", "optimal denoiser of the rows of an array: npz:FILE, or npz:FILE#NAME where it holds several", openNPZ},
 		{"png:", "optimal denoiser of the PNG images of a folder, all of one size: png:FOLDER", openPNG},
 	}

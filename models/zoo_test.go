@@ -126,7 +126,7 @@ func TestGM1D_Property_DensityIntegrates(t *testing.T) {
 }
 
 func TestZoo_Golden_Samples(t *testing.T) {
-	zoo := map[string]Exact{"GM2D": GM2D(), "GM1D": GM1D(), "Gauss4": Gauss4(), "GMM16": GMM16(), "GMM2": GMM2()}
+	zoo := map[string]Exact{"GM2D": GM2D(), "GM1D": GM1D(), "Gauss4": Gauss4(), "GMM16": GMM16(), "GMM2": GMM2(), "Needles": Needles()}
 	for name, m := range zoo {
 		checkSampleMoments(t, name, m, -1)
 	}
