@@ -35,7 +35,7 @@ func (s AdamsBashforth) Validate() error {
 	if s.Order < 2 || s.Order > 4 {
 		return fmt.Errorf("order = %d: expected 2, 3 or 4", s.Order)
 	}
-	if err := checkChoice("start", openingNames, s.Opening); err != nil {
+	if err := s.Opening.check(s.Order); err != nil {
 		return err
 	}
 	return checkChoice("last", lastNames, s.Last)

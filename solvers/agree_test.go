@@ -233,7 +233,7 @@ func TestParse_Refuses(t *testing.T) {
 		}
 	}
 	// Literals are checked by Start, and print without a panic.
-	for _, s := range []solvers.Solver{solvers.AdamsBashforth{}, solvers.AdamsBashforth{Order: 2, Opening: 9}, solvers.IPNDM{}, solvers.DPMSolver2{}, solvers.DPMPP3M{Opening: 2}, solvers.EulerMaruyama{Variable: 7}} {
+	for _, s := range []solvers.Solver{solvers.AdamsBashforth{}, solvers.AdamsBashforth{Order: 2, Opening: 9}, solvers.IPNDM{}, solvers.DPMSolver2{}, solvers.DPMPP3M{Opening: 9}, solvers.EulerMaruyama{Variable: 7}} {
 		if _, err := s.Start(solvers.Problem{Denoiser: models.GM2D(), Grid: gridOf(t, schedules.UniformLambda{}, vp(0.1, 1), 2)}, []float64{1, 2}); err == nil {
 			t.Errorf("%s was not refused", s)
 		}

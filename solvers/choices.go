@@ -47,12 +47,16 @@ const (
 	// Cheap uses the orders that the history allows: 1, 2, …. It costs
 	// nothing and caps the order of convergence at 2. The default.
 	Cheap Opening = iota
-	// RungeKutta uses a Runge–Kutta step of order p in σ/α, with evaluations
-	// between the levels of the grid.
+	// RungeKutta uses p−1 Runge–Kutta steps of order p in σ/α, with
+	// evaluations between the levels of the grid: (p−1)² more.
 	RungeKutta
+	// Lean uses p−2 Runge–Kutta steps of order p−1 and one of the method's own
+	// of that order. Their errors are local ones, of order p in the step, and
+	// few: what converges with order p still does, for (p−2)² evaluations more.
+	Lean
 )
 
-var openingNames = []string{"cheap", "rk"}
+var openingNames = []string{"cheap", "rk", "lean"}
 
 func (o Opening) String() string { return spec.EnumName(o, openingNames) }
 
@@ -63,6 +67,29 @@ func (o Opening) MarshalText() ([]byte, error) { return []byte(o.String()), nil 
 func (o *Opening) UnmarshalText(b []byte) (err error) {
 	*o, err = parseChoice[Opening](openingNames, string(b))
 	return err
+}
+
+// order is the order of the Runge–Kutta steps that open a method; none below 2.
+func (o Opening) order(order int) int {
+	switch o {
+	case RungeKutta:
+		return order
+	case Lean:
+		return order - 1
+	}
+	return 1
+}
+
+// check refuses an opening that is none, or one that does nothing for a method
+// of an order.
+func (o Opening) check(order int) error {
+	if err := checkChoice("start", openingNames, o); err != nil {
+		return err
+	}
+	if o != Cheap && o.order(order) < 2 {
+		return fmt.Errorf("start = %s has no effect with order = %d: leave it out", o, order)
+	}
+	return nil
 }
 
 func parseChoice[T ~uint8](names []string, s string) (T, error) {

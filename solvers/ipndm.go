@@ -14,7 +14,7 @@ import (
 //	c: 1;  (3, −1)/2;  (23, −16, 5)/12;  (55, −59, 37, −9)/24
 //
 // One evaluation a step beside the start. The order is Order on grids uniform
-// in σ/α and with start = rk; on any other smooth family of grids, or with the
+// in σ/α and with start = rk or lean; on any other smooth family of grids, or with the
 // cheap start (coefficients of order 1, 2, …), it is 2, which is what
 // Properties promise. last = own uses the formula in the step to σ = 0 too.
 type IPNDM struct {
@@ -30,10 +30,7 @@ func (s IPNDM) Validate() error {
 	if s.Order < 1 || s.Order > 4 {
 		return fmt.Errorf("order = %d: expected 1 to 4", s.Order)
 	}
-	if s.Order == 1 && s.Opening != Cheap {
-		return fmt.Errorf("start = %s has no effect with order = 1: leave it out", s.Opening)
-	}
-	if err := checkChoice("start", openingNames, s.Opening); err != nil {
+	if err := s.Opening.check(s.Order); err != nil {
 		return err
 	}
 	return checkChoice("last", lastNames, s.Last)

@@ -23,14 +23,15 @@ var tableaux = map[int]tableau{
 
 // prepare gives a method of an order what its opening needs.
 func (o Opening) prepare(m *method, order int) {
-	if o != RungeKutta {
+	p := o.order(order)
+	if p < 2 {
 		return
 	}
-	m.scratch = max(m.scratch, order+2)
+	m.scratch = max(m.scratch, p+2)
 	evals := m.evals
 	m.cost = func(at place) int {
-		if opens(at.known, order, at.to()) {
-			return evals + order - 1
+		if opens(at.known, p, at.to()) {
+			return evals + p - 1
 		}
 		return evals
 	}
@@ -38,11 +39,9 @@ func (o Opening) prepare(m *method, order int) {
 
 // promise completes the properties of a multistep method of an order.
 func (o Opening) promise(p *Properties, order int) {
-	if o != RungeKutta {
-		return
-	}
-	p.FirstEvals = (order - 1) * (order - 1)
-	p.Between = order > 2
+	n := o.order(order) - 1
+	p.FirstEvals = n * n
+	p.Between = n > 1
 }
 
 // opens reports a step that has too few earlier answers for the order. A step
@@ -50,16 +49,17 @@ func (o Opening) promise(p *Properties, order int) {
 func opens(known, order int, to schedules.Level) bool { return known < order-1 && to.Sigma > 0 }
 
 // step takes a Runge–Kutta step in (ŝ, x̂) = (σ/α, x/α), where dx̂/dŝ = e, if w
-// still is in its opening, and reports whether it did.
+// still is in the opening of a method of an order, and reports whether it did.
 func (o Opening) step(w *walk, order int) bool {
-	if o != RungeKutta || !opens(w.known, order, w.to) {
+	p := o.order(order)
+	if !opens(w.known, p, w.to) {
 		return false
 	}
-	a, t := w.from, tableaux[order]
+	a, t := w.from, tableaux[p]
 	h := w.to.Noise() - a.Noise()
-	e, y, d := w.tmp[:order], w.tmp[order], w.tmp[order+1]
+	e, y, d := w.tmp[:p], w.tmp[p], w.tmp[p+1]
 	w.slope(e[0], w.x, w.d, a)
-	for i := 1; i < order; i++ {
+	for i := 1; i < p; i++ {
 		at := w.to
 		if t.c[i] < 1 {
 			at = w.between(snr.FromSigma(a.Noise() + t.c[i]*h))
@@ -69,7 +69,7 @@ func (o Opening) step(w *walk, order int) bool {
 		w.slope(e[i], y, d, at)
 	}
 	w.slopes(w.next, w.to, h, t.b, e)
-	w.order = order
+	w.order = p
 	return true
 }
 

@@ -17,7 +17,7 @@ var variants = []string{
 	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
 
 	// Linear multistep.
-	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)",
+	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)", "ab3(start=lean)", "ab4(start=lean)",
 	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
 
 	// DPM-Solver and DPM-Solver++.
