@@ -40,6 +40,47 @@ func (l *Last) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// First is the rule of the step out of α = 0, where ŝ = σ/α has no finite value.
+// It matters to stochastic methods alone: at η = 0 the two are one.
+type First uint8
+
+const (
+	// KeepNoise is the named start, which keeps the noise of x. The default.
+	KeepNoise First = iota
+	// OwnFirst is the limit of the method's own formula, which draws some or
+	// all of the noise anew.
+	OwnFirst
+)
+
+var firstNames = []string{"named", "own"}
+
+func (f First) String() string { return spec.EnumName(f, firstNames) }
+
+// ends is the rule as [Properties] state it.
+func (f First) ends() string {
+	if f == OwnFirst {
+		return "out of α = 0 its own formula"
+	}
+	return ""
+}
+
+// MarshalText writes the name.
+func (f First) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a name.
+func (f *First) UnmarshalText(b []byte) (err error) {
+	*f, err = parseChoice[First](firstNames, string(b))
+	return err
+}
+
+// bothEnds joins what Properties say about the two ends.
+func bothEnds(f First, l Last) string {
+	if f == OwnFirst && l == Own {
+		return f.ends() + ", " + l.ends()
+	}
+	return f.ends() + l.ends()
+}
+
 // Opening is how a multistep method of order p takes its first p−1 steps.
 type Opening uint8
 

@@ -17,6 +17,7 @@ type Entry = spec.Entry[Solver]
 // value: append an [Entry] to add your own, and parse with its own Parse.
 func Registry() spec.Registry[Solver] {
 	nested := map[reflect.Type]func(string) (any, error){}
+	choice[First](nested, firstNames)
 	choice[Last](nested, lastNames)
 	choice[Opening](nested, openingNames)
 	choice[Form](nested, formNames)

@@ -71,6 +71,8 @@ type Properties struct {
 	Varies     bool     // the evaluations of a step depend on its place in the grid: Solver.NFE has them
 	Rises      bool     // a grid that rises, from data to noise, is walked too
 	FromData   bool     // and it may start at σ = 0
+	OwnFirst   bool     // the step out of α = 0 is a formula of its own, not the named start
+	Biased     bool     // an exact denoiser and many steps do not give the data's law: made for distilled models
 	Summary    string   // one line
 	Equation   string   // the update in one line, in the symbols of the package comment
 	Ends       string   // what it does at α = 0 and at σ = 0 where that is not the two named steps; "" where it is

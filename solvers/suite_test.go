@@ -10,7 +10,7 @@ import (
 // variants are settings beside the registered defaults that run other code.
 var variants = []string{
 	// DDIM, ancestral sampling and inversion.
-	"ddim(eta=0.5)", "ddim(eta=1)",
+	"ddim(eta=0.5)", "ddim(eta=1)", "ddim(eta=0.5,first=own)",
 	"euler-ancestral(eta=0)",
 
 	// Runge–Kutta in one variable.

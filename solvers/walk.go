@@ -26,6 +26,7 @@ type method struct {
 	keep    answer        // what w.past holds
 	answer  func(w *walk) // writes w.e, what w.past holds under keep = own
 	carry   int           // arrays that one step hands to the next: w.carry and w.fresh
+	first   First         // rule of the step out of α = 0
 	last    Last          // rule of the step to σ = 0
 	free    bool          // the method has a step of its own from and to every level: none is named
 	lazy    bool          // step evaluates by itself, or not at all; w.d is its first answer
@@ -89,12 +90,13 @@ func (m method) nfe(g schedules.Grid) int {
 }
 
 // named reports a step that every solver takes alike: out of α = 0, where the
-// slope of every method is infinite, and into σ = 0 under last = Denoise.
+// slope of every method is infinite, unless first = OwnFirst; and into σ = 0
+// under last = Denoise.
 func (m method) named(from, to schedules.Level) bool {
 	if m.free {
 		return false
 	}
-	return from.Alpha == 0 || (to.Sigma == 0 && m.last == Denoise)
+	return from.Alpha == 0 && m.first == KeepNoise || (to.Sigma == 0 && m.last == Denoise)
 }
 
 // knownAfter is the number of earlier answers after a step from a level. The

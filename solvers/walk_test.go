@@ -367,3 +367,26 @@ func TestWalk_Refuses_Overflow(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Out of α = 0 the formula of DDIM keeps the share 1 − η² of the noise's
+// variance and draws the rest: x_b = α_b D + σ_b (√(1 − η²) x_a/σ_a + η z).
+func TestDDIM_Limit_First(t *testing.T) {
+	gauss, err := models.IsotropicGaussian(1, 0.25)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := schedules.Level{Sigma: 2}, schedules.Level{Alpha: 0.6, Sigma: 0.8}
+	s := DDIM{Eta: 0.6, First: OwnFirst}
+	p := Problem{Denoiser: gauss, Grid: schedules.Grid{a, b}, Noise: NewReplay([][]float64{{-1.5}})}
+	x, err := Sample(t.Context(), s, p, []float64{3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0.8 * (0.8*3/2 + 0.6*-1.5)         // the data's mean is 0
+	if d := math.Abs(x[0] - want); d > 1e-15 { // one rounding
+		t.Errorf("x = %.16g, expected %.16g", x[0], want)
+	}
+	if err := (DDIM{First: OwnFirst}).Validate(); err == nil || !strings.Contains(err.Error(), "eta") {
+		t.Errorf("first = own without noise gives %v", err)
+	}
+}

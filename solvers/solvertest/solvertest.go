@@ -37,7 +37,8 @@ import (
 //   - the named steps out of α = 0 and into σ = 0 are the named ones;
 //   - x/α does not depend on the path if Properties say so;
 //   - a deterministic solver has its order, from data to noise too if it walks
-//     there, a stochastic one the exact law in the limit of many steps.
+//     there, a stochastic one the exact law in the limit of many steps, unless
+//     Properties say that it is biased: then test it in closed form.
 func Run(t *testing.T, s solvers.Solver) {
 	if s.Properties().Adaptive {
 		t.Fatalf("solvertest: %s is adaptive: Run checks solvers with a fixed grid", s)
@@ -55,6 +56,9 @@ func Run(t *testing.T, s solvers.Solver) {
 	if s.Properties().PathFree {
 		t.Run("PathFree", func(t *testing.T) { pathFree(t, s) })
 	}
+	if s.Properties().Biased {
+		return
+	}
 	if s.Properties().Stochastic {
 		t.Run("Law", func(t *testing.T) { law(t, s) })
 	} else {
@@ -64,7 +68,7 @@ func Run(t *testing.T, s solvers.Solver) {
 
 // cheap is a denoiser for tests that need none in particular: data
 // N(m_label, 1) in every coordinate, so that D = (m σ² + α x)/(α² + σ²). It
-// allocates nothing and knows labels.
+// allocates nothing, knows labels, its posterior covariance and how to sample.
 type cheap struct{ dim int }
 
 func (c cheap) Shape() []int { return []int{c.dim} }
@@ -81,6 +85,30 @@ func (c cheap) Denoise(_ context.Context, dst []float64, q models.Query) error {
 		}
 		a, v := l.Alpha, l.Sigma*l.Sigma
 		dst[i] = (float64(m*v) + float64(a*x)) / (float64(a*a) + v)
+	}
+	return nil
+}
+
+// PosteriorCovMul writes σ²/(α² + σ²) v.
+func (c cheap) PosteriorCovMul(_ context.Context, dst, v []float64, q models.Query) error {
+	for i := range dst {
+		l := q.Level(i / c.dim)
+		n := l.Sigma * l.Sigma
+		dst[i] = n / (float64(l.Alpha*l.Alpha) + n) * v[i]
+	}
+	return nil
+}
+
+// Sample draws α x₀ + σ ε.
+func (c cheap) Sample(dst []float64, at schedules.Level, labels []int, keys []rng.Key) error {
+	for i, k := range keys {
+		m, stream := 0.1, k.Stream()
+		if labels != nil {
+			m = float64(labels[i])
+		}
+		for j := i * c.dim; j < (i+1)*c.dim; j++ {
+			dst[j] = float64(at.Alpha*(m+stream.NormFloat64())) + at.Sigma*stream.NormFloat64()
+		}
 	}
 	return nil
 }
@@ -209,7 +237,7 @@ func evaluations(t *testing.T, s solvers.Solver) {
 			if step.Index != index || step.From != g.grid[index] || step.To != g.grid[index+1] {
 				t.Errorf("%s: step %d goes %v → %v, expected step %d, %v → %v", g.name, step.Index, step.From, step.To, index, g.grid[index], g.grid[index+1])
 			}
-			if step.Evals != counter.Calls() || step.OrderUsed < 1 {
+			if step.Evals != counter.Calls() || step.OrderUsed < min(1, int(s.Properties().Order)) {
 				t.Errorf("%s: step %d reports %d evaluations and order %d; counted %d", g.name, index, step.Evals, step.OrderUsed, counter.Calls())
 			}
 			index, evals = index+1, step.Evals
@@ -314,9 +342,10 @@ func resumes(t *testing.T, s solvers.Solver) {
 	}
 }
 
-// flaky fails, or gives NaN in one place, at one of its calls.
+// flaky fails, or gives NaN in one place, at one of its calls. What else the
+// denoiser inside offers works.
 type flaky struct {
-	cheap
+	inner cheap
 	at    int // call
 	nan   int // index into dst, or −1 to fail
 	calls *int
@@ -324,12 +353,15 @@ type flaky struct {
 
 var errFlaky = errors.New("the denoiser is out of order")
 
+func (f flaky) Shape() []int            { return f.inner.Shape() }
+func (f flaky) Unwrap() models.Denoiser { return f.inner }
+
 func (f flaky) Denoise(ctx context.Context, dst []float64, q models.Query) error {
 	*f.calls++
 	if *f.calls-1 == f.at && f.nan < 0 {
 		return errFlaky
 	}
-	err := f.cheap.Denoise(ctx, dst, q)
+	err := f.inner.Denoise(ctx, dst, q)
 	if *f.calls-1 == f.at && f.nan >= 0 {
 		dst[f.nan] = math.NaN()
 	}
@@ -542,7 +574,8 @@ func refuses(t *testing.T, s solvers.Solver) {
 
 func resume(s solvers.State) []solvers.RunOption { return []solvers.RunOption{solvers.Resume(s)} }
 
-// ends checks the steps that are the same for every solver.
+// ends checks the step out of α = 0 that is the same for every solver without
+// one of its own, and that all others stay finite.
 func ends(t *testing.T, s solvers.Solver) {
 	const dim, rows = 3, 2
 	for _, g := range grids(t) {
@@ -557,7 +590,7 @@ func ends(t *testing.T, s solvers.Solver) {
 					t.Fatalf("%s: step %d gives %g", g.name, step.Index, v)
 				}
 				a, b := step.From, step.To
-				if a.Alpha > 0 {
+				if a.Alpha > 0 || s.Properties().OwnFirst {
 					continue
 				}
 				// x_s = (σ_s/σ_t) x_t + (α_s − α_t σ_s/σ_t) D at α_t = 0;
