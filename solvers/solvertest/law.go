@@ -1,8 +1,12 @@
 package solvertest
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
+
+	"gonum.org/v1/gonum/mat"
 
 	"snrlab/models"
 	"snrlab/rng"
@@ -72,36 +76,89 @@ func law(t *testing.T, s solvers.Solver) {
 }
 
 // Variance returns the exact variance of the end of a run over g that starts
-// from the exact marginal of data N(0, c): no sampling is involved. A step of a
-// method without history is x' = A x + B z on such data; a row with x = 1
-// and no noise measures the products of A, a row from 0 with z = 1 adds B.
+// from the exact marginal of data N(0, c), with draws as [solvers.Independent]
+// makes them: no sampling is involved. On such data a step is linear,
+// v' = A v + B z, where v holds the state, what is remembered of earlier answers
+// and what is carried, and z the draws. Rows that hold one entry of v at 1 and
+// draw nothing measure A, rows from 0 with one draw at 1 measure B.
 func Variance(t testing.TB, s solvers.Solver, sch schedules.Schedule, g schedules.Grid, c float64) float64 {
 	t.Helper()
-	if s.Properties().History > 0 {
-		t.Fatalf("solvertest: %s has a history: its steps are no linear map of the state alone", s)
-	}
 	gauss, err := models.IsotropicGaussian(1, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := g[0]
-	v := a.Alpha*a.Alpha*c + a.Sigma*a.Sigma
+	cov := mat.NewSymDense(1, []float64{a.Alpha*a.Alpha*c + a.Sigma*a.Sigma})
+	history, carry := 0, 0
 	for i := range g.Steps() {
-		p := solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: unit{}}
-		state := solvers.State{Solver: s.String(), Index: i, X: []float64{1, 0}}
-		step, err := begin(t, s, p, []float64{1, 0}, solvers.Resume(state)).Step(t.Context())
-		if err != nil {
+		n := 1 + history + carry
+		unit := func(entry int) []float64 {
+			x := make([]float64, n+maxDraws)
+			if entry >= 0 {
+				x[entry] = 1
+			}
+			return x
+		}
+		state := solvers.State{Solver: s.String(), Index: i, X: unit(0)}
+		for k := range history {
+			state.History = append(state.History, unit(1+k))
+		}
+		for k := range carry {
+			state.Carry = append(state.Carry, unit(1+history+k))
+		}
+		noise := &unitNoise{first: n}
+		p := solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: noise}
+		st := begin(t, s, p, unit(-1), solvers.Resume(state))
+		if _, err := st.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		v = step.X[0]*step.X[0]*v + step.X[1]*step.X[1]
+		end := st.State()
+		after := append(append([][]float64{end.X}, end.History...), end.Carry...)
+		step := mat.NewDense(len(after), n+maxDraws, slices.Concat(after...))
+		joint := mat.NewSymDense(n+maxDraws, nil) // of v and z
+		for j := range n + maxDraws {
+			for k := range j + 1 {
+				switch {
+				case j < n:
+					joint.SetSym(j, k, cov.At(j, k))
+				case j == k:
+					joint.SetSym(j, k, 1)
+				}
+			}
+		}
+		var half, full mat.Dense
+		half.Mul(step, joint)
+		full.Mul(&half, step.T())
+		cov = mat.NewSymDense(len(after), nil)
+		for j := range after {
+			for k := range j + 1 {
+				cov.SetSym(j, k, full.At(j, k))
+			}
+		}
+		history, carry = len(end.History), len(end.Carry)
 	}
-	return v
+	return cov.At(0, 0)
 }
 
-// unit is no noise for the first row and 1 for the second.
-type unit struct{}
+// maxDraws is the most unit normals that a step may draw.
+const maxDraws = 8
 
-func (unit) Normal(req solvers.NoiseRequest) error {
-	req.Z[0], req.Z[1] = 0, 1
+// unitNoise makes the k-th unit normal of a step 1 in row first + k and 0 in the
+// others. An iterated integral is z/2 and a second normal of variance 1/12.
+type unitNoise struct{ first, drawn int }
+
+func (u *unitNoise) Normal(req solvers.NoiseRequest) error {
+	if u.drawn+2 > maxDraws {
+		return fmt.Errorf("solvertest: a step draws more than %d numbers", maxDraws)
+	}
+	clear(req.Z)
+	req.Z[u.first+u.drawn] = 1
+	u.drawn++
+	if req.Integral != nil {
+		clear(req.Integral)
+		req.Integral[u.first+u.drawn-1] = 0.5
+		req.Integral[u.first+u.drawn] = math.Sqrt(1.0 / 12)
+		u.drawn++
+	}
 	return nil
 }
