@@ -75,6 +75,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			sampleCommand(),
 			scheduleCommand(),
 			convergeCommand(),
+			conformCommand(),
 			fitCommand(),
 			reportCommand(),
 			listCommand(),

@@ -1,0 +1,264 @@
+package conform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"snrlab/dialects"
+	"snrlab/models"
+	"snrlab/solvers"
+)
+
+// Result is what became of one case.
+type Result struct {
+	ID      string  `json:"id"`
+	Peer    string  `json:"peer"`
+	Sampler string  `json:"sampler"` // or the name of a table
+	Solver  string  `json:"solver,omitempty"`
+	NFE     int     `json:"nfe"`
+	OK      bool    `json:"ok"`
+	Share   float64 `json:"share"`           // of the tolerance that the worst comparison used
+	Error   float64 `json:"error"`           // the difference there
+	Where   string  `json:"where,omitempty"` // and what it was
+	Problem string  `json:"problem,omitempty"`
+}
+
+// run translates and replays a case.
+func (c *recorded) run(ctx context.Context, problems map[string]models.Denoiser) (r Result) {
+	r = Result{ID: c.ID, Peer: c.Peer, Sampler: c.Sampler}
+	fail := func(err error) Result {
+		r.OK, r.Problem, r.Share, r.Error = false, err.Error(), 0, 0
+		return r
+	}
+	exact, ok := problems[c.Problem]
+	if !ok {
+		return fail(fmt.Errorf("unknown problem %q", c.Problem))
+	}
+	if err := c.validate(models.Dim(exact)); err != nil {
+		return fail(err)
+	}
+	asked := c.asked(models.Dim(exact))
+	t, err := dialects.Translate(asked)
+	if err != nil {
+		return fail(err)
+	}
+	r.Solver = t.Solver.String()
+	var w worst
+	c.compareTables(t, &w)
+	c.compareStart(t, &w)
+	states, calls, err := c.replay(ctx, t, exact, nil)
+	if err != nil {
+		return fail(err)
+	}
+	r.NFE = len(calls)
+	c.compareCalls(calls, &w)
+	c.compareStates(states, &w)
+	if err := c.compareMean(ctx, t, exact, &w); err != nil {
+		return fail(err)
+	}
+	r.Share, r.Error, r.Where = w.Share, w.Error, w.Where
+	r.OK = w.Share <= 1
+	if math.IsInf(w.Share, 1) {
+		return fail(fmt.Errorf("%s", w.Where))
+	}
+	return r
+}
+
+// inputs are tables that a program is given rather than makes.
+var inputs = map[string]bool{"stat_l": true, "stat_s": true, "stat_b": true, "indexes": true}
+
+// asked is the case as another program's request.
+func (c *recorded) asked(dim int) dialects.Run {
+	given := map[string]json.RawMessage{}
+	if c.Amed != nil {
+		given["amed"] = c.Amed
+	}
+	for name, a := range c.Tables {
+		if inputs[name] {
+			given[name] = a.JSON()
+		}
+	}
+	return dialects.Run{
+		Peer: c.Peer, Sampler: c.Sampler, Steps: c.NumSteps, Dim: dim,
+		Config: dialects.NewOptions(c.Config), Schedule: dialects.NewOptions(c.Schedule), Args: dialects.NewOptions(c.Args),
+		SetTimesteps: dialects.NewOptions(c.SetTimesteps), Step: dialects.NewOptions(c.Step), Given: dialects.NewOptions(given),
+	}
+}
+
+// tolerance is what a number may be off by, where such numbers reach scale: a
+// billionth of the scale, times what the run makes of a small change. Runs on
+// 32-bit tables are as far from a run in double precision as the record says.
+func (c *recorded) tolerance(scale float64) float64 {
+	if c.Precision == "as_shipped" {
+		return max(1e-5, 4**c.GapToFloat64) * max(1, scale/max(1, c.XScale))
+	}
+	return 1e-9 * max(1, c.XScale, scale) * max(1, c.Sensitivity)
+}
+
+// relative is what a noise level may be off by, as a part of it. In single
+// precision 1 − ᾱ has a relative error of 6e-8/β, 7e-5 where β = 0.00085.
+func (c *recorded) relative() float64 {
+	if c.Precision == "as_shipped" {
+		return 1e-4
+	}
+	return 1e-9
+}
+
+// compareTables holds the program's tables against ours.
+func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
+	rel := c.relative()
+	all := map[string]dialects.Array{}
+	for name, a := range c.Tables {
+		if !inputs[name] {
+			all[name] = a
+		}
+	}
+	if c.CoeffList != nil {
+		all["coeff_list"] = *c.CoeffList
+	}
+	for name, want := range all {
+		got, ok := t.Tables[name]
+		if !ok {
+			w.fail(fmt.Sprintf("the translation has no table %q", name))
+			return
+		}
+		if len(got) != len(want.Values) {
+			w.fail(fmt.Sprintf("table %s has %d numbers, the record %d", name, len(got), len(want.Values)))
+			return
+		}
+		for i, v := range want.Values {
+			w.see(got[i], v, rel*max(math.Abs(v), rel), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
+		}
+	}
+	for name := range t.Tables {
+		if _, ok := all[name]; !ok {
+			w.fail(fmt.Sprintf("the translation has a table %q that the record lacks", name))
+		}
+	}
+}
+
+// compareStart holds the first state against the program's latents.
+func (c *recorded) compareStart(t *dialects.Translation, w *worst) {
+	if c.LatentsUnit == nil {
+		return
+	}
+	if t.StartScale == 0 {
+		w.fail("the translation does not say how latents become the first state")
+		return
+	}
+	scaled := make([]float64, len(c.LatentsUnit.Values))
+	for i, v := range c.LatentsUnit.Values {
+		scaled[i] = t.StartScale * v
+	}
+	w.seeAll(scaled, c.XInit.Values, c.dim(), c.tolerance(largest(c.XInit.Values)), "first state")
+}
+
+func (c *recorded) dim() int { return c.XInit.Shape[1] }
+
+// replay runs a translation on the recorded draws, or on others in their place.
+func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact models.Denoiser, draws [][]float64) (states [][]float64, calls []seen, err error) {
+	if draws == nil {
+		for i := range c.Noises.Len() {
+			draws = append(draws, c.Noises.At(i))
+		}
+	}
+	var noise solvers.Noise
+	inOrder := solvers.NewReplay(draws)
+	switch {
+	case t.Draw == nil && t.Draws > 0:
+		return nil, nil, fmt.Errorf("the translation plans %d draws and does not say which answer what", t.Draws)
+	case t.Draw == nil:
+		noise = inOrder
+	case t.Draws != len(draws):
+		return nil, nil, fmt.Errorf("the translation plans %d draws, the record has %d", t.Draws, len(draws))
+	default:
+		noise = &planned{draws: draws, plan: t.Draw}
+	}
+	w := &witness{Denoiser: exact}
+	final, err := t.Sample(ctx, w, c.XInit.Values, noise, func(s solvers.Step) error {
+		if t.States == dialects.PerStep {
+			states = append(states, append([]float64(nil), s.X...))
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case t.Draw == nil && inOrder.Left() > 0:
+		return nil, nil, fmt.Errorf("%d of %d recorded draws were not asked for", inOrder.Left(), len(draws))
+	}
+	switch t.States {
+	case dialects.PerStep:
+		states = append([][]float64{c.XInit.Values}, states...)
+	case dialects.PerCall:
+		for _, k := range w.calls {
+			states = append(states, k.x)
+		}
+		states = append(states, final)
+	case dialects.EndsOnly:
+		states = [][]float64{c.XInit.Values, final}
+	}
+	return states, w.calls, nil
+}
+
+// compareCalls holds every network call against ours: the level, the state and
+// the answer. What is compared is x/α; x itself at α = 0.
+func (c *recorded) compareCalls(calls []seen, w *worst) {
+	for i, k := range calls[:min(len(calls), len(c.Calls))] {
+		want := c.Calls[i]
+		alpha, sigma := want.Alpha.Values[0], want.Sigma.Values[0]
+		at := func() string { return fmt.Sprintf("call %d", i) }
+		w.see(k.at.Noise(), sigma/alpha, c.relative()*sigma/alpha, func() string { return at() + ", level" })
+		ours, theirs := scaled(k.x, k.at.Alpha), scaled(want.XIn.Values, alpha)
+		w.seeAll(ours, theirs, c.dim(), c.tolerance(largest(theirs)), at()+", state")
+		w.seeAll(k.d, want.X0.Values, c.dim(), c.tolerance(largest(want.X0.Values)), at()+", answer")
+	}
+	if len(calls) != len(c.Calls) {
+		w.fail(fmt.Sprintf("%d calls, the record has %d", len(calls), len(c.Calls)))
+	}
+}
+
+// scaled divides by α where it can.
+func scaled(x []float64, alpha float64) []float64 {
+	if alpha == 0 {
+		return x
+	}
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = v / alpha
+	}
+	return out
+}
+
+func (c *recorded) compareStates(states [][]float64, w *worst) {
+	if len(states) != c.States.Len() {
+		w.fail(fmt.Sprintf("%d states, the record has %d", len(states), c.States.Len()))
+		return
+	}
+	for i, s := range states {
+		want := c.States.At(i)
+		w.seeAll(s, want, c.dim(), c.tolerance(largest(want)), fmt.Sprintf("state %d", i))
+	}
+	w.seeAll(states[len(states)-1], c.XFinal.Values, c.dim(), c.tolerance(0), "result")
+}
+
+// compareMean repeats the run with the last draw at zero: the result without
+// its own noise.
+func (c *recorded) compareMean(ctx context.Context, t *dialects.Translation, exact models.Denoiser, w *worst) error {
+	if c.XFinalMean == nil {
+		return nil
+	}
+	var draws [][]float64
+	for i := range c.Noises.Len() {
+		draws = append(draws, c.Noises.At(i))
+	}
+	draws[len(draws)-1] = make([]float64, len(c.XInit.Values))
+	states, _, err := c.replay(ctx, t, exact, draws)
+	if err != nil {
+		return err
+	}
+	w.seeAll(states[len(states)-1], c.XFinalMean.Values, c.dim(), c.tolerance(0), "mean of the result")
+	return nil
+}

@@ -1,0 +1,14 @@
+package dialects
+
+// Registry lists every translator, those of one program together.
+func Registry() []Translator {
+	return []Translator{
+		{"k-diffusion", "sample_euler", kEuler},
+		{"k-diffusion", "sample_heun", kHeun},
+		{"k-diffusion", "sample_dpm_2", kDPM2},
+		{"k-diffusion", "sample_euler_ancestral", kEulerAncestral},
+		{"k-diffusion", "sample_lms", kLMS},
+		{"k-diffusion", "sample_dpmpp_2m", kDPMPP2M},
+		{"diffusers", "EulerDiscreteScheduler", diffusersEuler},
+	}
+}
