@@ -39,6 +39,7 @@ type comparison struct {
 	labels  []int
 	exact   schedules.Grid // every level a deterministic solver visits: where the reference is wanted
 	fine    schedules.Grid // every level a stochastic solver visits, and the fine run's own
+	noise   schedules.Grid // every level noise is asked for at: those of fine, and stages between
 }
 
 // newComparison resolves the names of c and matches budgets to steps.
@@ -165,6 +166,7 @@ func (m *comparison) collectLevels() error {
 	}
 	if len(stochastic) > 0 {
 		m.fine = union(stochastic...)
+		m.noise = union(m.noiseGrids()...)
 	}
 	one := m.entries[0].runs[0].grid
 	for _, g := range append(exact, stochastic...) {
@@ -176,6 +178,29 @@ func (m *comparison) collectLevels() error {
 		}
 	}
 	return nil
+}
+
+// noiseGrids are the levels that the runs of stochastic solvers ask for noise
+// at, and those of their fine runs.
+func (m *comparison) noiseGrids() (all []schedules.Grid) {
+	for _, e := range m.entries {
+		if !e.props.Stochastic {
+			continue
+		}
+		for _, r := range e.runs {
+			all = append(all, solvers.NoiseLevels(e.solver, r.grid, m.family.schedule))
+		}
+		if m.finely(e) {
+			all = append(all, solvers.NoiseLevels(e.solver, m.fine, m.family.schedule))
+		}
+	}
+	return all
+}
+
+// finely reports whether a solver has a fine run: one that draws noise of its
+// own at every step would not see the same noise there.
+func (m *comparison) finely(e *entry) bool {
+	return e.props.Stochastic && !e.props.OwnNoise && m.Stochastic.FineSteps > 0
 }
 
 // start returns the noise that every solver starts from, rows×dim.
@@ -210,7 +235,7 @@ func startStates(m *Model, at schedules.Level, start string, labels []int, keys 
 // stochastic solver's fine run, and what every solver keeps.
 func (m *comparison) memory() int64 {
 	state := 8 * int64(m.dim)
-	exact, fine := int64(len(m.exact)), int64(len(m.fine))
+	exact, fine, noise := int64(len(m.exact)), int64(len(m.fine)), int64(len(m.noise))
 	kept := int64(0)
 	for _, e := range m.entries {
 		for _, r := range e.runs {
@@ -218,7 +243,7 @@ func (m *comparison) memory() int64 {
 		}
 	}
 	block := int64(min(m.Rows, referenceBlock))
-	return state * (2*exact*int64(m.Rows) + 3*exact*block + 3*fine*int64(m.Rows) + kept)
+	return state * (2*exact*int64(m.Rows) + 3*exact*block + (2*fine+noise)*int64(m.Rows) + kept)
 }
 
 // parts states the cost of the comparison. What a row's adaptive integration
@@ -233,7 +258,7 @@ func (m *comparison) parts() []PlanPart {
 				steps += int64(r.steps)
 			}
 		}
-		if e.props.Stochastic && m.Stochastic.FineSteps > 0 {
+		if m.finely(e) {
 			fine += int64(e.solver.NFE(m.fine)) * rows
 		}
 	}

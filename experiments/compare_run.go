@@ -41,7 +41,7 @@ func (m *comparison) run(ctx context.Context, r *run) ([]string, error) {
 	// One Brownian path for all stochastic solvers, drawn when first needed.
 	brownian := sync.OnceValues(func() (solvers.Noise, error) {
 		r.progress.setStage("Brownian path")
-		return solvers.NewBrownian(m.keys, m.dim, m.fine)
+		return solvers.NewBrownian(m.keys, m.dim, m.noise)
 	})
 	out := map[*entry][]*walked{}
 	for i, e := range m.entries {

@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"snrlab/internal/runfile"
@@ -79,10 +78,10 @@ func (m *comparison) reference(ctx context.Context, r *run, start []float64) (*p
 const referenceBlock = 128
 
 // fineRun is a stochastic solver's own run over every level that any
-// stochastic solver visits and those of FineSteps steps besides. A solver with
-// churn has none.
+// stochastic solver visits and those of FineSteps steps besides; nil if it has
+// none.
 func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise func() (solvers.Noise, error), start []float64) (*path, error) {
-	if m.Stochastic.FineSteps == 0 {
+	if !m.finely(e) {
 		return nil, nil
 	}
 	var coarse []schedules.Grid
@@ -96,7 +95,6 @@ func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise
 		if err != nil {
 			return nil, err
 		}
-		problem.Noise = oneWay{problem.Noise}
 		st, err := e.solver.Start(problem, start)
 		if err != nil {
 			return nil, err
@@ -104,9 +102,6 @@ func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise
 		x := make([][]float64, len(p.grid))
 		x[0] = start
 		for s, err := range solvers.Steps(ctx, st) {
-			if errors.Is(err, errChurn) {
-				return new([][]float64), nil
-			}
 			if err != nil {
 				return nil, err
 			}
@@ -119,24 +114,8 @@ func (m *comparison) fineRun(ctx context.Context, r *run, e *entry, i int, noise
 	if err != nil {
 		return nil, err
 	}
-	if p.X = *states; p.X == nil {
-		return nil, nil
-	}
+	p.X = *states
 	return p, nil
-}
-
-// errChurn ends a fine run whose solver adds noise going up.
-var errChurn = errors.New("churn")
-
-// oneWay refuses requests toward more noise: churn draws numbers of its own at
-// every step, so that a finer run does not see the same noise.
-type oneWay struct{ solvers.Noise }
-
-func (n oneWay) Normal(req solvers.NoiseRequest) error {
-	if req.To.LogSNR() < req.From.LogSNR() {
-		return errChurn
-	}
-	return n.Noise.Normal(req)
 }
 
 // localErrors fills in the local errors of deterministic solvers: one exact

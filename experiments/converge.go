@@ -176,7 +176,11 @@ func (c Converge) measure(ctx context.Context, o Options) (*ConvergeTable, error
 		return nil, err
 	}
 	dim := models.Dim(model)
-	if err := c.fits(dim, list); err != nil {
+	noise, err := c.noiseLevels(family, list)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.fits(dim, noise); err != nil {
 		return nil, err
 	}
 	x, err := startStates(model, ends[0], c.Start, labels, solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows))
@@ -213,7 +217,7 @@ func (c Converge) measure(ctx context.Context, o Options) (*ConvergeTable, error
 		p.Noise = nil
 		if l.Strong {
 			if path == nil {
-				if path, err = c.brownian(family, dim); err != nil {
+				if path, err = solvers.NewBrownian(solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows), dim, noise); err != nil {
 					return nil, err
 				}
 			}
@@ -269,28 +273,33 @@ func (c Converge) end(ctx context.Context, s solvers.Solver, p solvers.Problem, 
 	return slices.Clone(last.X), last.Evals, nil
 }
 
-// fits refuses Brownian paths that take too much memory.
-func (c Converge) fits(dim int, list []solvers.Solver) error {
-	const most = 1 << 30
-	size := 8 * float64(c.Rows) * float64(c.FineSteps) * float64(dim)
-	needed := slices.ContainsFunc(list, func(s solvers.Solver) bool { return s.Properties().Stochastic && c.noOrder(s) == "" })
-	if needed && size > most {
-		return fmt.Errorf("field fine_steps: Brownian paths of %d steps for %d rows of %d values take %.1f GB: expected at most %d GB; lower fine_steps or rows, or skip stochastic solvers with fine_steps = 0", c.FineSteps, c.Rows, dim, size/(1<<30), most>>30)
+// noiseLevels are the levels that stochastic solvers ask for noise at on all
+// grids; none if no solver does.
+func (c Converge) noiseLevels(f *family, list []solvers.Solver) (schedules.Grid, error) {
+	var grids []schedules.Grid
+	for _, s := range list {
+		if !s.Properties().Stochastic || c.noOrder(s) != "" {
+			continue
+		}
+		for _, n := range append(slices.Clone(c.Steps), c.FineSteps) {
+			g, err := f.grid(n)
+			if err != nil {
+				return nil, err
+			}
+			grids = append(grids, solvers.NoiseLevels(s, g, f.schedule))
+		}
 	}
-	return nil
+	return union(grids...), nil
 }
 
-// brownian draws the one path of all stochastic solvers on all grids.
-func (c Converge) brownian(f *family, dim int) (*solvers.Brownian, error) {
-	var grids []schedules.Grid
-	for _, n := range append(slices.Clone(c.Steps), c.FineSteps) {
-		g, err := f.grid(n)
-		if err != nil {
-			return nil, err
-		}
-		grids = append(grids, g)
+// fits refuses Brownian paths that take too much memory.
+func (c Converge) fits(dim int, at schedules.Grid) error {
+	const most = 1 << 30
+	size := 8 * float64(c.Rows) * float64(len(at)) * float64(dim)
+	if size > most {
+		return fmt.Errorf("field fine_steps: Brownian paths at %d levels for %d rows of %d values take %.1f GB: expected at most %d GB; lower fine_steps or rows, or skip stochastic solvers with fine_steps = 0", len(at), c.Rows, dim, size/(1<<30), most>>30)
 	}
-	return solvers.NewBrownian(solvers.RowKeys(rng.New(uint64(c.Key)), 0, c.Rows), dim, grids...)
+	return nil
 }
 
 // ends returns the first and the last level, which must be those of every grid.
@@ -344,8 +353,8 @@ func (c Converge) noOrder(s solvers.Solver) string {
 		return "adaptive: chooses its own levels"
 	case p.Stochastic && c.FineSteps == 0:
 		return "stochastic, and fine_steps = 0"
-	case p.Stochastic && strings.Contains(s.String(), "schurn="):
-		return "churn adds noise of its own at every step, so that runs of different step counts share no path"
+	case p.OwnNoise:
+		return "draws noise of its own at every step (churn, Langevin steps), so that runs of different step counts share no path"
 	}
 	return ""
 }

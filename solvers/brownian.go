@@ -18,17 +18,18 @@ import (
 // so do the iterated integrals. A row's path depends on its key alone, see
 // [NewBrownian]. Safe for concurrent use.
 //
-// Requests toward more noise (churn) are answered by independent draws for
-// each step and stage, as in [Independent]: churn intervals may overlap, and
-// the noise they add has to be independent all the same.
+// Requests that do not lead toward less noise (churn, Langevin steps) are
+// answered by independent draws for each step and stage, as in [Independent]:
+// churn intervals may overlap, and the noise they add has to be independent all
+// the same.
 type Brownian struct {
 	dim    int
-	lambda []float64 // levels of the union, noisy to clean, without ±Inf
-	clock  []float64 // e^λ
-	w      []float64 // rows×levels×dim: W at the clock
-	keys   []rng.Key // of the paths
-	churn  *Independent
-	gens   freelist.List[generator] // for integrals
+	lambda []float64                // levels of the union, noisy to clean, without ±Inf
+	clock  []float64                // e^λ
+	w      []float64                // rows×levels×dim: W at the clock
+	keys   []rng.Key                // of the paths
+	beside *Independent             // of the paths: churn, Langevin steps
+	gens   freelist.List[generator] // for integrals and uniform numbers
 }
 
 const (
@@ -55,7 +56,7 @@ func NewBrownian(keys []rng.Key, dim int, grids ...schedules.Grid) (*Brownian, e
 	if len(keys) == 0 || dim < 1 {
 		return nil, fmt.Errorf("solvers: Brownian paths for %d rows of %d values: expected at least 1 of each", len(keys), dim)
 	}
-	b := &Brownian{dim: dim, keys: make([]rng.Key, len(keys)), churn: NewIndependent(keys)}
+	b := &Brownian{dim: dim, keys: make([]rng.Key, len(keys)), beside: NewIndependent(keys)}
 	b.gens.New = newGenerator
 	for i, k := range keys {
 		b.keys[i] = k.Split("brownian", 0)
@@ -170,8 +171,8 @@ func (b *Brownian) Normal(req NoiseRequest) error {
 	if err := checkRows(req, len(b.keys)); err != nil {
 		return err
 	}
-	if req.To.LogSNR() < req.From.LogSNR() {
-		return b.churn.Normal(req)
+	if req.To.LogSNR() <= req.From.LogSNR() {
+		return b.beside.Normal(req)
 	}
 	from, err := b.find(req.From)
 	if err != nil {
@@ -197,6 +198,13 @@ func (b *Brownian) Normal(req NoiseRequest) error {
 	}
 	if req.Integral != nil {
 		b.integrate(req.Integral, from, to)
+	}
+	if req.Uniform != nil {
+		g := b.gens.Get()
+		for i, key := range b.keys {
+			uniform(g, key, req, i)
+		}
+		b.gens.Put(g)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (s DPMSolver2) Properties() Properties {
 		order = 1
 	}
 	return Properties{
-		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, Stochastic: s.SChurn > 0, Rises: s.SChurn == 0,
+		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, Stochastic: s.SChurn > 0, OwnNoise: s.SChurn > 0, Rises: s.SChurn == 0,
 		Summary:    "midpoint in log(α/σ), exponential weights for ε, with churn",
 		Equation:   "x̂_b = x̂_a + (ŝ_b − ŝ_a) [(1 − w) e_a + w e(ŷ, m)],  ŷ = x̂_a + (ŝ_m − ŝ_a) e_a,  ℓ_m = ℓ_a + r h",
 		References: []string{"lu2022", "zhou2024"},

@@ -25,7 +25,7 @@ func (s Euler) Validate() error { return churn(s).validate() }
 func (s Euler) Properties() Properties {
 	return Properties{
 		Order: 1, Evals: 1, LastEvals: 1, PathFree: true,
-		Stochastic: s.SChurn > 0, Between: s.SChurn > 0, Rises: s.SChurn == 0,
+		Stochastic: s.SChurn > 0, OwnNoise: s.SChurn > 0, Between: s.SChurn > 0, Rises: s.SChurn == 0,
 		Summary:    "explicit Euler in σ/α, with churn",
 		Equation:   "x̂_b = x̂_a + (ŝ_b − ŝ_a) e_a",
 		References: []string{"karras2022"},

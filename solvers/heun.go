@@ -26,7 +26,7 @@ func (s Heun) Validate() error { return churn(s).validate() }
 func (s Heun) Properties() Properties {
 	return Properties{
 		Order: 2, Evals: 2, LastEvals: 1, PathFree: true,
-		Stochastic: s.SChurn > 0, Between: s.SChurn > 0, Rises: s.SChurn == 0,
+		Stochastic: s.SChurn > 0, OwnNoise: s.SChurn > 0, Between: s.SChurn > 0, Rises: s.SChurn == 0,
 		Summary:    "trapezoidal rule in σ/α, with churn",
 		Equation:   "x̂_b = x̂_a + ½ (ŝ_b − ŝ_a) (e_a + e(ŷ, b)),  ŷ = x̂_a + (ŝ_b − ŝ_a) e_a",
 		References: []string{"karras2022"},

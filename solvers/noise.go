@@ -74,7 +74,17 @@ func (j *drawJob) rows(lo, hi int) {
 		if j.req.Integral != nil {
 			integralGivenIncrement(g, j.req.Integral[a:b], j.req.Z[a:b])
 		}
+		uniform(g, j.keys[i], j.req, i)
 	}
+}
+
+// uniform draws the number of row i that a request asks for beside normal ones.
+func uniform(g *generator, key rng.Key, req NoiseRequest, i int) {
+	if req.Uniform == nil {
+		return
+	}
+	g.open(key.Split("uniform", uint64(req.Step)).Split("stage", uint64(req.Stage)))
+	req.Uniform[i] = g.rand.Float64()
 }
 
 // integralGivenIncrement draws I = ∫(W − W_from)dτ / Δτ^{3/2} given the scaled
@@ -94,6 +104,9 @@ func checkRows(req NoiseRequest, n int) error {
 	}
 	if req.Integral != nil && len(req.Integral) != len(req.Z) {
 		return fmt.Errorf("noise request for %d numbers and %d integrals: expected as many", len(req.Z), len(req.Integral))
+	}
+	if req.Uniform != nil && len(req.Uniform) != n {
+		return fmt.Errorf("noise request for %d uniform numbers: expected one for each of %d rows", len(req.Uniform), n)
 	}
 	return nil
 }

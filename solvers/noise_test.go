@@ -194,13 +194,15 @@ func TestNoise_Refuses(t *testing.T) {
 		want string
 	}{
 		"level not drawn": {b, NoiseRequest{From: g[0], To: lambdas(1)[0], Z: z}, "was not drawn at λ = 1"},
-		"same level":      {b, NoiseRequest{From: g[0], To: g[0], Z: z}, "levels that differ"},
+		"nearly a level":  {b, NoiseRequest{From: g[0], To: lambdas(float64(g[0].LogSNR()) + 5e-10)[0], Z: z}, "levels that differ"},
 		"to σ = 0":        {b, NoiseRequest{From: g[0], To: schedules.Level{Alpha: 1}, Z: z}, "infinite"},
 		"rows":            {b, NoiseRequest{From: g[0], To: g[1], Z: z[:3]}, "2 rows of 3"},
 		"integral":        {b, NoiseRequest{From: g[0], To: g[1], Z: z, Integral: z[:2]}, "6 numbers and 2 integrals"},
 		"odd size":        {NewIndependent(keys), NoiseRequest{Z: z[:5]}, "whole number"},
 		"no row":          {NewIndependent(nil), NoiseRequest{Z: z}, "whole number"},
 		"replay integral": {replay, NoiseRequest{Z: z, Integral: z}, "integral"},
+		"replay uniform":  {replay, NoiseRequest{Z: z, Uniform: z[:2]}, "uniform"},
+		"uniforms":        {b, NoiseRequest{From: g[0], To: g[1], Z: z, Uniform: z}, "one for each of 2 rows"},
 	} {
 		if err := c.n.Normal(c.req); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, expected an error with %q", name, err, c.want)
@@ -279,5 +281,62 @@ func BenchmarkBrownian(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Uniform numbers are one a row, belong to the row's key, the step and the
+// stage, and leave the normal ones as they are; a request that stays at a level
+// has no part in the paths.
+func TestNoise_Property_Uniform(t *testing.T) {
+	const rows, dim, steps = 2000, 2, 3
+	keys := RowKeys(rng.New(6), 0, rows)
+	g := lambdas(-3, 0, 2, 4)
+	brownian, err := NewBrownian(keys, dim, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range map[string]Noise{"independent": NewIndependent(keys), "brownian": brownian} {
+		var all []float64
+		for i := range steps {
+			for _, to := range []schedules.Level{g[i+1], g[i]} {
+				req := NoiseRequest{Step: i, Stage: 1, From: g[i], To: to, Z: make([]float64, rows*dim), Uniform: make([]float64, rows)}
+				if err := n.Normal(req); err != nil {
+					t.Fatal(err)
+				}
+				plain := req
+				plain.Z, plain.Uniform = make([]float64, rows*dim), nil
+				if err := n.Normal(plain); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(plain.Z, req.Z) {
+					t.Errorf("%s: asking for uniform numbers changes the normal ones", name)
+				}
+				if to == g[i] {
+					all = append(all, req.Uniform...)
+				}
+			}
+		}
+		mean, square := 0.0, 0.0
+		for i, u := range all {
+			if !(u >= 0 && u < 1) {
+				t.Fatalf("%s: a uniform number is %g", name, u)
+			}
+			mean += u / float64(len(all))
+			square += u * all[(i+rows)%len(all)] / float64(len(all)) // of the next step
+		}
+		// Deviations √(1/12) and, of a product, √(1/9 − 1/16): five standard errors.
+		se := 5 / math.Sqrt(float64(len(all)))
+		if math.Abs(mean-0.5) > se*math.Sqrt(1./12) || math.Abs(square-0.25) > se*math.Sqrt(1./9-1./16) {
+			t.Errorf("%s: uniform numbers have mean %g and mean product with the next step's %g: expected 1/2 and 1/4", name, mean, square)
+		}
+	}
+	// Staying at a level: not the path's increment, another number at every stage.
+	stay := NoiseRequest{From: g[1], To: g[1], Z: make([]float64, rows*dim)}
+	if err := brownian.Normal(stay); err != nil {
+		t.Fatal(err)
+	}
+	move, _ := ask(t, brownian, g[0], g[1], rows*dim)
+	if v := meanProduct(stay.Z, move); math.Abs(v) > 5/math.Sqrt(rows*dim) {
+		t.Errorf("numbers of a request that stays at a level have correlation %g with the path", v)
 	}
 }

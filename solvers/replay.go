@@ -13,9 +13,11 @@ type Replay struct {
 func NewReplay(draws [][]float64) *Replay { return &Replay{draws: draws} }
 
 // Normal implements [Noise]. It fails when the recording is exhausted, has
-// another shape, or would have to invent an iterated integral.
+// another shape, or would have to invent an iterated integral or uniform numbers.
 func (r *Replay) Normal(req NoiseRequest) error {
 	switch {
+	case req.Uniform != nil:
+		return fmt.Errorf("replayed noise: step %d wants uniform numbers, which a recording of normal ones does not hold", req.Step)
 	case req.Integral != nil:
 		return fmt.Errorf("replayed noise: step %d wants an iterated integral, which a recording of increments does not hold", req.Step)
 	case r.position >= len(r.draws):

@@ -68,6 +68,7 @@ type Properties struct {
 	Between    bool     // evaluates between grid levels, so the Problem needs a Schedule
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
 	Coupled    bool     // rows of a batch influence each other
+	OwnNoise   bool     // draws noise beside the reverse process's own (churn, Langevin steps), so that runs on other grids share no path
 	Varies     bool     // the evaluations of a step depend on its place in the grid: Solver.NFE has them
 	Rises      bool     // a grid that rises, from data to noise, is walked too
 	FromData   bool     // and it may start at σ = 0
@@ -145,7 +146,7 @@ type State struct {
 // Noise is a source of standard normal numbers for stochastic steps.
 // [Independent], [Brownian] and [Replay] are the sources of this package.
 type Noise interface {
-	// Normal fills req.Z (and req.Integral if not nil), rows×dim.
+	// Normal fills req.Z, rows×dim, and req.Integral and req.Uniform if not nil.
 	Normal(req NoiseRequest) error
 }
 
@@ -153,10 +154,12 @@ type Noise interface {
 // reverse process is e^λ: the increment of its Brownian motion between the
 // levels, divided by its standard deviation √|e^λ_to − e^λ_from|, is Z. A
 // request toward more noise (churn) belongs to an independent motion with
-// clock σ²/α².
+// clock σ²/α²; one that stays at a level (a Langevin step) to none: its numbers
+// are independent of all others.
 type NoiseRequest struct {
 	Step, Stage int
 	From, To    schedules.Level
 	Z           []float64 // rows×dim, written
 	Integral    []float64 // nil, or the scaled iterated integral ∫(W−W_from)dτ / (Δτ^{3/2}), written
+	Uniform     []float64 // nil, or one number a row, uniform on [0, 1) and independent of the rest, written
 }
