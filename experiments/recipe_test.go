@@ -91,7 +91,7 @@ func TestRecipe_Refuses(t *testing.T) {
 		"+ name = \"\"":                       "expected the name of the run folder",
 		"+ [trace]\nsolvers = [\"dpmpp-2m\"]": "field trace.solvers: dpmpp-2m is not one of the solvers",
 		`+ solvers = ["heum"]`:                `did you mean "heun"`,
-		`+ solvers = ["ddim", "ddim(eta=0)"]`: "field solvers holds ddim(eta=0) twice",
+		`+ solvers = ["ddim", "ddim(eta=0)"]`: "field solvers holds ddim(eta=0,first=named) twice",
 		`+ schedule = "edn"`:                  `did you mean "edm"`,
 		`+ spacing = "karras(ro=7)"`:          `unknown argument "ro"`,
 		`+ model = "gm3d"`:                    `did you mean "gm2d"`,
