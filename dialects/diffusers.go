@@ -335,20 +335,25 @@ func readPrediction(c *Options, tr training, otherwise string, names ...string) 
 }
 
 // readClipping reads the clipping and thresholding of x₀ that most classes have;
-// nil for none.
+// nil for none. They clip only where they do not threshold.
 func readClipping(c *Options, clipByDefault bool) func(models.Denoiser) models.Denoiser {
-	t := readThreshold(c)
-	clips, r := c.Bool("clip_sample", clipByDefault), c.Float("clip_sample_range", 1)
-	switch {
-	case t != nil: // the classes clip only where they do not threshold
+	clipped := readClip(c, clipByDefault)
+	if t := readThreshold(c); t != nil {
 		return t
-	case clips:
-		if !(r > 0) {
-			c.Fail("clip_sample_range", "is %g: expected a number > 0", r)
-		}
-		return changed(clip(r))
 	}
-	return nil
+	return clipped
+}
+
+// readClip reads the clipping of x₀; nil for none.
+func readClip(c *Options, byDefault bool) func(models.Denoiser) models.Denoiser {
+	on, r := c.Bool("clip_sample", byDefault), c.Float("clip_sample_range", 1)
+	switch {
+	case !on:
+		return nil
+	case !(r > 0):
+		c.Fail("clip_sample_range", "is %g: expected a number > 0", r)
+	}
+	return changed(clip(r))
 }
 
 // readThreshold reads the dynamic thresholding of x₀; nil for none. The quantile

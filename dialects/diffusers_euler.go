@@ -3,6 +3,8 @@ package dialects
 import (
 	"math"
 
+	"snrlab/models"
+	"snrlab/schedules"
 	"snrlab/solvers"
 )
 
@@ -25,13 +27,14 @@ func (tr training) readFinal(c *Options) float64 {
 	return 0
 }
 
-// euler without churn.
+// plainEuler has no churn.
 var plainEuler = solvers.Euler{SMax: math.Inf(1), SNoise: 1}
 
+// diffusersEuler draws only where it adds noise.
 func diffusersEuler(r Run) (*Translation, error) {
 	c := r.Config
 	tr := readTraining(c, ddpmBetas, nearZeroSNR)
-	readPrediction(c, tr, "epsilon", "sample", "v_prediction")
+	prediction := readPrediction(c, tr, "epsilon", "sample", "v_prediction")
 	times := tr.readSpacing(c, "linspace", r.Steps)
 	table := tr.noises()
 	sigmas := each(times, func(t float64) float64 { return interp(t, table) })
@@ -41,12 +44,210 @@ func diffusersEuler(r Run) (*Translation, error) {
 		quirks = append(quirks, "log-linear-extra-level")
 	}
 	sigmas, times = tr.readRespacing(c, sigmas, times, r.Steps)
-	if c.Text("timestep_type", "discrete", "continuous") == "continuous" && c.Text("prediction_type", "epsilon", "sample", "v_prediction") == "v_prediction" {
-		times = each(sigmas, func(s float64) float64 { return math.Log(s) / 4 })
+	if c.Text("timestep_type", "discrete", "continuous") == "continuous" && prediction == (models.V{}) {
+		times = each(sigmas, quarterLog)
 	}
-	sigmas = withEnd(sigmas, tr.readFinal(c))
-	t := veRun(sigmas, times, plainEuler)
-	t.Grid = t.Grid[:r.Steps+1]
+	t := veRun(withEnd(sigmas, tr.readFinal(c)), times, plainEuler)
+	t.Grid = t.Grid[:min(r.Steps+1, len(t.Grid))]
 	t.Quirks = quirks
+	if churn := readChurn(r.Step, "s_churn", "s_tmin", "s_tmax", "s_noise"); churn.SChurn > 0 {
+		t.Solver = lateChurn(churn, prediction, prediction == (models.V{}))
+		t.Quirks = append(t.Quirks, "churn-after-evaluation")
+	}
+	return t, nil
+}
+
+// quarterLog is the label c_noise of EDM networks.
+func quarterLog(s float64) float64 { return math.Log(s) / 4 }
+
+// diffusersEulerAncestral draws at every step, also where it adds nothing.
+func diffusersEulerAncestral(r Run) (*Translation, error) {
+	tr := readTraining(r.Config, ddpmBetas, nearZeroSNR)
+	readPrediction(r.Config, tr, "epsilon", "sample", "v_prediction")
+	sigmas, times := tr.veSigmas(r.Config, r.Steps, "linspace")
+	t := veRun(withEnd(sigmas, 0), times, solvers.EulerAncestral{Eta: 1, SNoise: 1})
+	t.everyStep()
+	return t, nil
+}
+
+// twice returns the list with every number doubled but the first, and the last
+// of a list that ends it: the tables of two-stage classes have a line a call.
+func twice(v []float64, lastToo bool) []float64 {
+	w := []float64{v[0]}
+	for i, x := range v[1:] {
+		w = append(w, x)
+		if lastToo || i < len(v)-2 {
+			w = append(w, x)
+		}
+	}
+	return w
+}
+
+func diffusersHeun(r Run) (*Translation, error) {
+	tr := readTraining(r.Config, kdiffBetas, 0)
+	readPrediction(r.Config, tr, "epsilon", "sample", "v_prediction")
+	sigmas, times := tr.veSigmas(r.Config, r.Steps, "linspace")
+	sigmas = withEnd(sigmas, 0)
+	t := veRun(sigmas, twice(times, true), solvers.Heun(plainEuler))
+	t.Tables["sigmas"] = twice(sigmas, false)
+	t.Wrap = readClip(r.Config, false)
+	return t, nil
+}
+
+func diffusersKDPM2(r Run) (*Translation, error) {
+	tr := readTraining(r.Config, kdiffBetas, 0)
+	readPrediction(r.Config, tr, "epsilon", "v_prediction")
+	sigmas, times := tr.veSigmas(r.Config, r.Steps, "linspace")
+	sigmas = withEnd(sigmas, 0)
+	t := veRun(sigmas, nil, midpoint(plainEuler, 0.5))
+	between := make([]float64, len(sigmas)) // entry i lies between levels i−1 and i
+	for i := range sigmas {
+		before := sigmas[(i+len(sigmas)-1)%len(sigmas)]
+		between[i] = math.Exp(math.Log(sigmas[i]) + 0.5*(math.Log(before)-math.Log(sigmas[i])))
+	}
+	t.Tables["sigmas"] = append(twice(sigmas[:len(sigmas)-1], true), 0)
+	t.Tables["sigmas_interpol"] = append(twice(between[:len(between)-1], true), between[len(between)-1])
+	labels := []float64{times[0]}
+	for i, u := range tr.timesOf(between[1 : len(between)-1]) {
+		labels = append(labels, u, times[i+1])
+	}
+	t.Tables["timesteps"] = labels
+	return t, nil
+}
+
+func diffusersLMS(r Run) (*Translation, error) {
+	tr := readTraining(r.Config, ddpmBetas, 0)
+	readPrediction(r.Config, tr, "epsilon", "sample", "v_prediction")
+	sigmas, times := tr.veSigmas(r.Config, r.Steps, "linspace")
+	return veRun(withEnd(sigmas, 0), times, lms(r.Step, r.Step.Int("order", 4))), nil
+}
+
+// readEDM reads what the classes of EDM models share: levels that belong to no
+// table, and their labels.
+func readEDM(r Run) (sigmas, times []float64, prediction models.EDM) {
+	c := r.Config
+	c.Ignore("num_train_timesteps")
+	c.Text("prediction_type", "epsilon", "v_prediction")
+	lo, hi, rho := c.Float("sigma_min", 0.002), c.Float("sigma_max", 80), c.Float("rho", 7)
+	if !(lo > 0 && hi > lo && rho > 0) || r.Steps < 1 || r.Steps > maxSteps {
+		c.Fail("sigma_min", "is %g, sigma_max %g, rho %g, and %d steps: expected 0 < sigma_min < sigma_max, rho > 0, 1 to %d steps", lo, hi, rho, r.Steps, maxSteps)
+		return []float64{1, 0}, []float64{0}, models.EDM{SigmaData: 0.5}
+	}
+	switch c.Text("sigma_schedule", "karras", "exponential") {
+	case "karras":
+		sigmas = karrasSigmas(lo, hi, rho, r.Steps)
+	default:
+		sigmas = exponentialSigmas(lo, hi, r.Steps)
+	}
+	times = each(sigmas, quarterLog)
+	end := 0.0
+	if c.Text("final_sigmas_type", "zero", "sigma_min") == "sigma_min" {
+		end = sigmas[len(sigmas)-1]
+	}
+	prediction = models.EDM{SigmaData: c.Float("sigma_data", 0.5)}
+	if !(prediction.SigmaData > 0) {
+		c.Fail("sigma_data", "is %g: expected a number > 0", prediction.SigmaData)
+	}
+	return withEnd(sigmas, end), times, prediction
+}
+
+// diffusersEDMEuler draws only where it adds noise.
+func diffusersEDMEuler(r Run) (*Translation, error) {
+	sigmas, times, prediction := readEDM(r)
+	t := veRun(sigmas, times, plainEuler)
+	t.restAtEnd()
+	if churn := readChurn(r.Step, "s_churn", "s_tmin", "s_tmax", "s_noise"); churn.SChurn > 0 {
+		t.Solver = lateChurn(churn, prediction, false)
+		t.Quirks = append(t.Quirks, "churn-after-evaluation")
+	}
+	return t, nil
+}
+
+// restAtEnd turns a last step between equal levels into an evaluation that
+// changes nothing.
+func (t *Translation) restAtEnd() {
+	n := len(t.Grid)
+	if n > 2 && t.Grid[n-1].Noise() == t.Grid[n-2].Noise() {
+		t.Grid, t.Idle = t.Grid[:n-1], 1
+	}
+}
+
+// flowMatch is what the classes of flow matching share.
+type flowMatch struct {
+	sigmas []float64 // without the last
+	t      int       // num_train_timesteps
+	quirks []string
+}
+
+// readFlowMatch reads the levels s of x = (1−s)x₀ + sε.
+//
+//	built with   s = shift(i/T), i = T … 1, of which only the ends are kept
+//	n steps      s from one end to the other, uniform, then shifted again
+func readFlowMatch(r Run) flowMatch {
+	c := r.Config
+	f := flowMatch{t: c.Int("num_train_timesteps", 1000)}
+	shift := c.Float("shift", 1)
+	if f.t < 1 || !(shift > 0) || r.Steps < 1 || r.Steps > maxSteps {
+		c.Fail("shift", "is %g, num_train_timesteps %d, and %d steps: expected a number > 0, at least 1, and 1 to %d steps", shift, f.t, r.Steps, maxSteps)
+		f.sigmas = []float64{1}
+		return f
+	}
+	move := shiftFlow(shift)
+	dynamic := c.Bool("use_dynamic_shifting", false)
+	if dynamic {
+		move = func(s float64) float64 { return s }
+	}
+	f.sigmas = linspace(move(1), move(1/float64(f.t)), r.Steps)
+	switch {
+	case dynamic:
+		f.sigmas = each(f.sigmas, readTimeShift(c, r.SetTimesteps))
+	default:
+		f.sigmas = each(f.sigmas, move)
+		if shift != 1 {
+			f.quirks = append(f.quirks, "double-shift")
+		}
+	}
+	if end := c.Float("shift_terminal", 0); end > 0 {
+		scale := (1 - f.sigmas[len(f.sigmas)-1]) / (1 - end)
+		f.sigmas = each(f.sigmas, func(s float64) float64 { return 1 - (1-s)/scale })
+	}
+	if kind := sigmaKind(c, "karras", "exponential", "beta"); kind != "" {
+		f.sigmas = respaced(kind, f.sigmas[len(f.sigmas)-1], f.sigmas[0], len(f.sigmas))
+	}
+	return f
+}
+
+// readTimeShift reads a shift by the size of the image, mu.
+func readTimeShift(c, set *Options) func(s float64) float64 {
+	kind := c.Text("time_shift_type", "exponential", "linear")
+	c.Ignore("base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len") // for pipelines, which make mu of them
+	if !set.Has("mu") {
+		set.Fail("mu", "is missing: expected a number, use_dynamic_shifting is true")
+	}
+	mu := set.Float("mu", 1)
+	if kind == "exponential" {
+		mu = math.Exp(mu)
+	}
+	return func(s float64) float64 { return mu / (mu + (1/s - 1)) }
+}
+
+// flowLine is the schedule of flows, t = s.
+var flowLine schedules.Schedule = schedules.RF{}
+
+func (f flowMatch) times() []float64 {
+	return each(f.sigmas, func(s float64) float64 { return s * float64(f.t) })
+}
+
+func diffusersFlowEuler(r Run) (*Translation, error) {
+	f := readFlowMatch(r)
+	c := r.Config
+	if c.Bool("invert_sigmas", false) {
+		c.Fail("invert_sigmas", "is true: a run from data to noise, which is not translated")
+	}
+	sigmas := withEnd(f.sigmas, 0)
+	t := &Translation{
+		Schedule: flowLine, Grid: gridOf(flowLevel, sigmas), Solver: plainEuler, States: PerCall, Quirks: f.quirks,
+		Tables: map[string][]float64{"sigmas": sigmas, "timesteps": f.times()},
+	}
 	return t, nil
 }

@@ -9,6 +9,12 @@ func Registry() []Translator {
 		{"k-diffusion", "sample_euler_ancestral", kEulerAncestral},
 		{"k-diffusion", "sample_lms", kLMS},
 		{"k-diffusion", "sample_dpmpp_2m", kDPMPP2M},
+		{"diffusers", "EDMEulerScheduler", diffusersEDMEuler},
+		{"diffusers", "EulerAncestralDiscreteScheduler", diffusersEulerAncestral},
 		{"diffusers", "EulerDiscreteScheduler", diffusersEuler},
+		{"diffusers", "FlowMatchEulerDiscreteScheduler", diffusersFlowEuler},
+		{"diffusers", "HeunDiscreteScheduler", diffusersHeun},
+		{"diffusers", "KDPM2DiscreteScheduler", diffusersKDPM2},
+		{"diffusers", "LMSDiscreteScheduler", diffusersLMS},
 	}
 }
