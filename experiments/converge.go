@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"snrlab/internal/spec"
 	"snrlab/metrics"
 	"snrlab/models"
 	"snrlab/rng"
@@ -359,9 +358,11 @@ func (c Converge) noOrder(s solvers.Solver) string {
 	return ""
 }
 
-// convergeSolvers parses names. None means every registered solver, and beside
-// it the same with a Runge–Kutta start where it has that choice.
+// convergeSolvers parses names; none means every registered solver.
 func convergeSolvers(names []string) ([]solvers.Solver, error) {
+	if names == nil {
+		return registered(), nil
+	}
 	var list []solvers.Solver
 	for _, name := range names {
 		s, err := solvers.Parse(name)
@@ -369,18 +370,6 @@ func convergeSolvers(names []string) ([]solvers.Solver, error) {
 			return nil, fmt.Errorf("field solvers: %w", err)
 		}
 		list = append(list, s)
-	}
-	if names != nil {
-		return list, nil
-	}
-	for _, e := range solvers.Registry().Entries {
-		list = append(list, e.Default)
-		if !slices.Contains(spec.Fields(e.Default), "start") {
-			continue
-		}
-		if s, err := solvers.Parse(e.Name + "(start=rk)"); err == nil && s != e.Default {
-			list = append(list, s)
-		}
 	}
 	return list, nil
 }

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"sync"
 
 	"snrlab/internal/spec"
 	"snrlab/schedules"
 	"snrlab/solvers"
 )
 
-// family is one grid for each number of steps: a spacing on a schedule.
+// family is one grid for each number of steps: a spacing on a schedule. It may
+// be asked from several goroutines.
 type family struct {
 	schedule schedules.Schedule
 	spacing  schedules.Spacing
+	mu       sync.Mutex // of grids
 	grids    map[int]schedules.Grid
 }
 
@@ -27,11 +30,13 @@ func newFamily(schedule, spacing string) (*family, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field spacing: %w", err)
 	}
-	return &family{s, p, map[int]schedules.Grid{}}, nil
+	return &family{schedule: s, spacing: p, grids: map[int]schedules.Grid{}}, nil
 }
 
 // grid returns the grid of n steps.
 func (f *family) grid(n int) (schedules.Grid, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if g, ok := f.grids[n]; ok {
 		return g, nil
 	}

@@ -85,6 +85,22 @@ func List(kind string) (*Listing, error) {
 	return l, nil
 }
 
+// registered are all registered solvers, and beside each that has the choice
+// the same with a Runge–Kutta start.
+func registered() []solvers.Solver {
+	var list []solvers.Solver
+	for _, e := range solvers.Registry().Entries {
+		list = append(list, e.Default)
+		if !slices.Contains(spec.Fields(e.Default), "start") {
+			continue
+		}
+		if s, err := solvers.Parse(e.Name + "(start=rk)"); err == nil && s != e.Default {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 func itemOf[T any](e spec.Entry[T]) Item {
 	return Item{Name: e.Name, Full: spec.Full(e.Name, e.Default), Aliases: e.Aliases, Summary: e.Summary}
 }

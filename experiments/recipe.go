@@ -51,7 +51,7 @@ type job func(ctx context.Context, r *run) ([]string, error)
 
 // Header opens every recipe.
 type Header struct {
-	Kind string `toml:"kind" json:"kind"` // which driver: "compare", "sample"
+	Kind string `toml:"kind" json:"kind"` // which driver: "compare", "rank", "sample"
 	Name string `toml:"name" json:"name"` // of the run folder: letters, digits, '-', '_' and '.'
 }
 
@@ -70,6 +70,7 @@ func (h *Header) validate() error {
 // kinds makes the experiment of each kind with its defaults.
 var kinds = map[string]func() Experiment{
 	"compare": func() Experiment { e := DefaultCompare(); return &e },
+	"rank":    func() Experiment { e := DefaultRank(); return &e },
 	"sample":  func() Experiment { e := DefaultSample(); return &e },
 }
 

@@ -22,6 +22,7 @@ import (
 	"snrlab/internal/runfile"
 	"snrlab/models"
 	"snrlab/rng"
+	"snrlab/viz"
 )
 
 // Options are the choices of a run that cannot change a number of its result.
@@ -216,6 +217,20 @@ func Run(ctx context.Context, recipe *Recipe, o Options) (*RunInfo, error) {
 	return info, nil
 }
 
+// Redraw draws what a run folder is looked at by again, and returns the file to
+// look at.
+func Redraw(dir string) (string, error) {
+	j, err := runfile.ReadRun(filepath.Join(dir, runfile.RunJSON))
+	if err == nil && j.Driver == "rank" {
+		p, err := readRanking(dir)
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(dir, runfile.RankingMD), p.draw(dir)
+	}
+	return filepath.Join(dir, runfile.ReportHTML), viz.Report(dir)
+}
+
 // execute writes run.json, runs the experiment and writes run.json again.
 func (r *run) execute(ctx context.Context, recipe *Recipe, work job) error {
 	path := r.store.path(runfile.RunJSON)
@@ -228,6 +243,7 @@ func (r *run) execute(ctx context.Context, recipe *Recipe, work job) error {
 		return err
 	}
 	files, err := work(ctx, r)
+	j.Notes = r.plan.Notes // the work may have found more
 	j.End = time.Now().UTC()
 	switch {
 	case ctx.Err() != nil:

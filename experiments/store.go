@@ -72,7 +72,7 @@ func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *store) close() error { return s.lock.Close() }
 
 // halfWritten matches the temporary files of [runfile.WriteFile].
-var halfWritten = regexp.MustCompile(`^\..+\.(json|csv|npz|cell|png|svg|html)\.[0-9]+$`)
+var halfWritten = regexp.MustCompile(`^\..+\.(json|csv|npz|cell|png|svg|html|md)\.[0-9]+$`)
 
 // sweep removes files that a killed process was writing.
 func (s *store) sweep() error {

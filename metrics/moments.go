@@ -129,6 +129,27 @@ func momentZ(v []float64, exact, scale float64) float64 {
 	return (mean*n/(n-1) - exact) / max(se, resolution*scale)
 }
 
+// MomentErrors returns |x̄ − mean|, and the Frobenius norm of the error of the
+// sample covariance (with n − 1) over that of cov, which is row-major dim×dim:
+// distances, where z-scores ask whether they could be chance. It panics on other
+// sizes, or on fewer than two rows.
+func MomentErrors(x Samples, mean, cov []float64) (meanErr, covErr float64) {
+	if len(mean) != x.Dim || len(cov) != x.Dim*x.Dim || x.Rows() < 2 {
+		panic(fmt.Sprintf("metrics: moments of %d and %d values for %d rows of %d", len(mean), len(cov), x.Rows(), x.Dim))
+	}
+	m, c := covariance(x)
+	norm := 0.0
+	for j := range x.Dim {
+		meanErr += (m[j] - mean[j]) * (m[j] - mean[j])
+		for k := range x.Dim {
+			d := c.At(j, k) - cov[j*x.Dim+k]
+			covErr += d * d
+			norm += cov[j*x.Dim+k] * cov[j*x.Dim+k]
+		}
+	}
+	return math.Sqrt(meanErr), math.Sqrt(covErr / norm)
+}
+
 // deviations is a set less its mean.
 type deviations struct {
 	x, mean []float64

@@ -37,30 +37,66 @@ func (s Sliced) Distance(x, y Samples) (SlicedDistance, error) {
 	if err := checkPair(x, y, 1); err != nil {
 		return SlicedDistance{}, err
 	}
+	t, err := s.Target(y)
+	if err != nil {
+		return SlicedDistance{}, err
+	}
+	return t.Distance(x)
+}
+
+// SlicedTarget is a set whose projections are kept, for many distances to it.
+// It is safe for concurrent use.
+type SlicedTarget struct {
+	dim       int
+	theta     []float64 // directions×dim
+	projected []float64 // directions×rows, each sorted
+	rows      int
+}
+
+// Target projects y.
+func (s Sliced) Target(y Samples) (*SlicedTarget, error) {
+	if err := y.check(1); err != nil {
+		return nil, err
+	}
 	n := s.Directions
 	if n == 0 {
 		n = 256
 	}
 	if n < 0 {
-		return SlicedDistance{}, fmt.Errorf("metrics: sliced distance over %d directions: expected at least 1", n)
+		return nil, fmt.Errorf("metrics: sliced distance over %d directions: expected at least 1", n)
 	}
-	if x.Dim == 1 {
+	if y.Dim == 1 {
 		n = 1
 	}
-	theta := s.directions(n, x.Dim)
+	t := &SlicedTarget{dim: y.Dim, theta: s.directions(n, y.Dim), rows: y.Rows(), projected: make([]float64, n*y.Rows())}
+	project(t.projected, t.theta, n, y)
+	par.Rows(n, 1, func(a, b int) {
+		for i := a; i < b; i++ {
+			sort.Float64s(t.projected[i*t.rows : (i+1)*t.rows])
+		}
+	})
+	return t, nil
+}
+
+// Distance is [Sliced.Distance] of x and the target.
+func (t *SlicedTarget) Distance(x Samples) (SlicedDistance, error) {
+	if err := x.check(1); err != nil {
+		return SlicedDistance{}, err
+	}
+	if x.Dim != t.dim {
+		return SlicedDistance{}, fmt.Errorf("metrics: samples of %d and of %d values: expected one size", x.Dim, t.dim)
+	}
+	n := len(t.theta) / t.dim
 	w := make([]float64, n)
 	px := make([]float64, min(n, projectionRows)*x.Rows())
-	py := make([]float64, min(n, projectionRows)*y.Rows())
 	for lo := 0; lo < n; lo += projectionRows {
 		m := min(projectionRows, n-lo)
-		project(px, theta[lo*x.Dim:], m, x)
-		project(py, theta[lo*x.Dim:], m, y)
+		project(px, t.theta[lo*t.dim:], m, x)
 		par.Rows(m, 1, func(a, b int) {
 			for i := a; i < b; i++ {
-				u, v := px[i*x.Rows():(i+1)*x.Rows()], py[i*y.Rows():(i+1)*y.Rows()]
+				u := px[i*x.Rows() : (i+1)*x.Rows()]
 				sort.Float64s(u)
-				sort.Float64s(v)
-				w[lo+i] = wasserstein(u, v)
+				w[lo+i] = wasserstein(u, t.projected[(lo+i)*t.rows:(lo+i+1)*t.rows])
 			}
 		})
 	}

@@ -42,8 +42,8 @@ func readFolder(dir string) (*folder, error) {
 		return nil, fmt.Errorf("viz: %s is not a run folder: %w", dir, err)
 	case err != nil:
 		return nil, err
-	case f.run.Driver == "sample":
-		return nil, fmt.Errorf("viz: %s holds samples, which have no report: expected the folder of a comparison", dir)
+	case f.run.Driver != "compare" && f.run.Driver != "":
+		return nil, fmt.Errorf("viz: %s holds a run of kind %s, which has no such report: expected the folder of a comparison", dir, f.run.Driver)
 	}
 	if f.steps, err = runfile.ReadSteps(filepath.Join(dir, runfile.StepsCSV)); err != nil {
 		return nil, err

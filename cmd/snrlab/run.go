@@ -96,7 +96,8 @@ func runCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return runRecipe(c, recipe)
+			_, err = runRecipe(c, recipe)
+			return err
 		},
 	}
 }
@@ -144,7 +145,8 @@ func compareCommand() *cli.Command {
 			if err := applyOverrides(c, recipe, fields); err != nil {
 				return err
 			}
-			return runRecipe(c, recipe)
+			_, err = runRecipe(c, recipe)
+			return err
 		},
 	}
 }
@@ -175,7 +177,8 @@ func sampleCommand() *cli.Command {
 			if err := applyOverrides(c, recipe, fields); err != nil {
 				return err
 			}
-			return runRecipe(c, recipe)
+			_, err := runRecipe(c, recipe)
+			return err
 		},
 	}
 }
@@ -191,34 +194,35 @@ func applyOverrides(c *cli.Context, recipe *experiments.Recipe, fields []overrid
 	return nil
 }
 
-// runRecipe runs, or with --dry-run prints, a recipe.
-func runRecipe(c *cli.Context, recipe *experiments.Recipe) error {
+// runRecipe runs, or with --dry-run prints, a recipe. What ran is nil where
+// nothing did.
+func runRecipe(c *cli.Context, recipe *experiments.Recipe) (*experiments.RunInfo, error) {
 	for _, s := range c.StringSlice("set") {
 		field, value, ok := strings.Cut(s, "=")
 		if !ok {
-			return usagef("--set %q: expected FIELD=VALUE", s)
+			return nil, usagef("--set %q: expected FIELD=VALUE", s)
 		}
 		if err := recipe.Set(field, value); err != nil {
-			return usageError{err}
+			return nil, usageError{err}
 		}
 	}
 	opt := experiments.Options{Out: c.String("out"), MNIST: c.String("mnist"), Undrawn: c.Bool("no-report")}
 	if c.Bool("dry-run") {
 		plan, err := recipe.Plan(opt)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return show(c, plan)
+		return nil, show(c, plan)
 	}
 	bars := newProgress(c.App.ErrWriter, c.Bool("quiet"), "evaluations")
 	opt.Progress = bars
 	info, err := experiments.Run(c.Context, recipe, opt)
 	bars.finish()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := show(c, info); err != nil {
-		return fmt.Errorf("the run is finished, but its summary could not be printed: %w", err)
+		return nil, fmt.Errorf("the run is finished, but its summary could not be printed: %w", err)
 	}
-	return nil
+	return info, nil
 }

@@ -70,11 +70,11 @@ func reportCommand() *cli.Command {
 			if err := arguments(c, 1, 1, "one RUN-FOLDER"); err != nil {
 				return err
 			}
-			dir := c.Args().First()
-			if err := viz.Report(dir); err != nil {
+			shown, err := experiments.Redraw(c.Args().First())
+			if err != nil {
 				return err
 			}
-			fmt.Fprintln(c.App.Writer, filepath.Join(dir, runfile.ReportHTML))
+			fmt.Fprintln(c.App.Writer, shown)
 			return nil
 		},
 	}

@@ -1,0 +1,510 @@
+package experiments
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"snrlab/internal/runfile"
+	"snrlab/schedules"
+	"snrlab/solvers"
+	"snrlab/viz"
+)
+
+// rankReport is what a finished ranking says: its figures and its page.
+type rankReport struct {
+	run      runfile.Run
+	recipe   *Rank
+	rows     []runfile.RankRow
+	adaptive []runfile.RankRow
+	sure     *league
+	random   *league
+	pairs    []pair
+}
+
+// readRanking reads the run folder of a ranking.
+func readRanking(dir string) (*rankReport, error) {
+	p := &rankReport{}
+	var err error
+	if p.run, err = runfile.ReadRun(filepath.Join(dir, runfile.RunJSON)); err != nil {
+		return nil, err
+	}
+	recipe, err := Parse(dir, []byte(p.run.Recipe))
+	if err != nil {
+		return nil, err
+	}
+	var ok bool
+	if p.recipe, ok = recipe.Experiment.(*Rank); !ok {
+		return nil, fmt.Errorf("experiments: %s holds a run of kind %s: expected a ranking", dir, p.run.Driver)
+	}
+	if p.rows, err = runfile.ReadRanking(filepath.Join(dir, runfile.RankingCSV)); err != nil {
+		return nil, err
+	}
+	spacings, err := runfile.ReadSpacings(filepath.Join(dir, runfile.SpacingsCSV))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range p.rows {
+		if r.Adaptive && !r.Stochastic {
+			p.adaptive = append(p.adaptive, r)
+		}
+	}
+	p.sure, p.random = newLeague(p.rows, false), newLeague(p.rows, true)
+	lead := map[string]bool{}
+	for _, m := range p.sure.methods {
+		lead[m.name] = true
+	}
+	p.pairs = pairs(spacings, func(s string) bool { return lead[s] })
+	return p, nil
+}
+
+// known are solvers that a figure shows wherever they stand: what most readers
+// use today.
+var known = []string{"ddim", "heun", "dpmpp-2m"}
+
+// highlighted are the solvers that figures show in colour: the best of a league
+// over all problems, and the known ones.
+func (l *league) highlighted(most int) []string {
+	var also []string
+	for _, m := range l.methods {
+		if slices.Contains(known, m.name) {
+			also = append(also, m.name)
+		}
+	}
+	var list []string
+	for _, m := range l.methods {
+		if len(list) < most-len(also) && !slices.Contains(also, m.name) {
+			list = append(list, m.name)
+		}
+	}
+	return append(list, also...)
+}
+
+// curves are the lines of a problem.
+func (l *league) curves(model string, value func(runfile.RankRow) (v, lo, hi float64)) []viz.WorkCurve {
+	var list []viz.WorkCurve
+	for _, m := range l.methods {
+		c := viz.WorkCurve{Solver: m.name}
+		for _, b := range l.budgets {
+			r, ok := m.rows[rankCell{model, b}]
+			if !ok || len(c.NFE) > 0 && c.NFE[len(c.NFE)-1] == r.NFE {
+				continue // a budget it cannot spend: the row repeats the one before
+			}
+			v, lo, hi := value(r)
+			c.NFE, c.Error = append(c.NFE, r.NFE), append(c.Error, v)
+			c.Lo, c.Hi = append(c.Lo, lo), append(c.Hi, hi)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// figures draws the overview, one figure a problem, and the laws.
+func (p *rankReport) figures() []*viz.Figure {
+	rmse := func(r runfile.RankRow) (float64, float64, float64) { return r.RMSE, r.RMSELo, r.RMSEHi }
+	median := func(r runfile.RankRow) (float64, float64, float64) { return r.Median, math.NaN(), math.NaN() }
+	fixed := fmt.Sprintf("Every solver starts from the same noise on %s, and gets at each budget the spacing, of %d candidates, that served it best on other starts.", p.recipe.Schedule, len(p.recipe.Spacings))
+	var figures []*viz.Figure
+	if len(p.sure.methods) > 0 {
+		shown := p.sure.highlighted(8)
+		var all []viz.WorkPanel
+		for _, m := range p.sure.models {
+			all = append(all, viz.WorkPanel{Title: m, Label: "RMSE of the end", Curves: p.sure.curves(m, rmse)})
+		}
+		figures = append(figures, viz.WorkPrecision("ranking", "Error against evaluations: deterministic solvers on exact problems",
+			"Root mean square over starts of the distance to the exact end of the probability-flow trajectory; bars are 95 % bootstrap intervals. "+fixed, all, shown))
+		for i, m := range p.sure.models {
+			figures = append(figures, viz.WorkPrecision("ranking-"+m, fmt.Sprintf("Error against evaluations on %s, %d starts", m, oneOrEach(p.recipe.Rows, i)),
+				"Left: root mean square over starts of the distance to the exact end, which a few starts near a separatrix decide; bars are 95 % bootstrap intervals. Right: the median over the same starts. "+fixed,
+				[]viz.WorkPanel{
+					{Title: "root mean square", Label: "distance to the exact end", Curves: p.sure.curves(m, rmse)},
+					{Title: "median", Label: "distance to the exact end", Curves: p.sure.curves(m, median)},
+				}, shown))
+		}
+	}
+	if len(p.random.methods) > 0 {
+		law := func(r runfile.RankRow) (float64, float64, float64) { return r.SW2, math.NaN(), math.NaN() }
+		shown := p.random.highlighted(7)
+		const baseline = "best deterministic"
+		var panels []viz.WorkPanel
+		for _, m := range p.random.models {
+			curves, floor := p.random.curves(m, law), 0.0
+			line := viz.WorkCurve{Solver: baseline}
+			for _, r := range p.rows {
+				if r.Model == m && r.SW2 == r.SW2 {
+					floor = r.SW2Floor
+				}
+				if r.Model == m && !r.Stochastic && r.SW2 == r.SW2 {
+					line.NFE, line.Error = append(line.NFE, r.NFE), append(line.Error, r.SW2)
+				}
+			}
+			sortCurve(&line)
+			panels = append(panels, viz.WorkPanel{Title: m, Label: "sliced W2 distance", Curves: append(curves, line), Floor: floor})
+		}
+		figures = append(figures, viz.WorkPrecision("ranking-law", "Error of the law against evaluations: stochastic solvers on exact problems",
+			"Sliced 2-Wasserstein distance of the ends to exact samples of the same number; in the grey band it cannot be told from the distance between two exact sets. The deterministic line is the solver of least RMSE at each budget. "+fixed, panels, append(shown, baseline)))
+	}
+	return figures
+}
+
+func sortCurve(c *viz.WorkCurve) {
+	order := make([]int, len(c.NFE))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return int(c.NFE[a] - c.NFE[b]) })
+	nfe, errs := slices.Clone(c.NFE), slices.Clone(c.Error)
+	for i, k := range order {
+		c.NFE[i], c.Error[i] = nfe[k], errs[k]
+	}
+}
+
+// draw writes the figures and the page.
+func (p *rankReport) draw(dir string) error {
+	if err := viz.SaveFigures(filepath.Join(dir, runfile.FiguresDir), p.figures()); err != nil {
+		return err
+	}
+	return runfile.WriteFile(filepath.Join(dir, runfile.RankingMD), func(w io.Writer) error {
+		_, err := io.WriteString(w, p.page(runfile.FiguresDir))
+		return err
+	})
+}
+
+// page is the generated part of the ranking in Markdown; figures is the folder
+// of the figures as the page sees it.
+func (p *rankReport) page(figures string) string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p.setting(say)
+	if len(p.sure.methods) > 0 {
+		say("## Deterministic solvers\n")
+		say("![Error against evaluations on all problems](%s/ranking.png)\n", figures)
+		p.overall(say, p.sure, "RMSE")
+		for _, m := range p.sure.models {
+			p.problem(say, m, figures)
+		}
+		p.adaptives(say)
+		p.defaults(say)
+	}
+	if len(p.random.methods) > 0 {
+		say("## Stochastic solvers\n")
+		say("![Error of the law against evaluations](%s/ranking-law.png)\n", figures)
+		p.overall(say, p.random, "sliced W2")
+		p.laws(say)
+	}
+	if len(p.run.Notes) > 0 {
+		say("## Left out\n")
+		for _, n := range p.run.Notes {
+			say("- %s", n)
+		}
+		say("")
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+type sayer func(format string, args ...any)
+
+// setting says what was run on what, and how to repeat it.
+func (p *rankReport) setting(say sayer) {
+	c := p.recipe
+	say("## How it was measured\n")
+	say("- **Problems**: exact denoisers, so that the right answer is known to %.0e. Fresh starts, and starts of other keys that spacings were chosen on:", c.Reference.RTol)
+	for i, m := range c.Models {
+		say("  - `%s`: %d and %d", m, oneOrEach(c.Rows, i), oneOrEach(c.Tuning, i))
+	}
+	say("- **Process**: `%s`, starts of kind `%s`; all solvers start from the same noise and end at the last level of the schedule, without a step to σ = 0.", c.Schedule, c.Start)
+	say("- **Budgets**: %s evaluations (NFE) a sample. A solver takes the most steps that cost no more; where a budget cannot be spent to the last evaluation, tables show what was spent.", ints(c.Budgets))
+	say("- **Spacings**: for each solver, problem and budget the one of least error on the tuning starts, of %s.", quoted(c.Spacings))
+	say("- **Errors**: Euclidean distance of an end from the exact one; RMSE over starts with a 95 %% bootstrap interval (%d resamples), median, 99 %% quantile. Laws: sliced W2 over %d directions against an exact sample of the same size; its floor is what exact samples read (mean and two deviations of %d, at least the largest).", c.Resamples, c.Law.Directions, c.Law.Floors)
+	say("- **Machine**: %s, %s, GOMAXPROCS %d, %s; snrlab %s; %s.", p.run.CPU, p.run.Platform, p.run.GOMAXPROCS, p.run.Go, p.run.Version, p.run.End.Sub(p.run.Start).Round(time.Second))
+	say("- **Repeat**: `snrlab rank --recipe %s` (key %d). A row of a table is a row of `ranking.csv` of the run folder; `spacings.csv` beside it has every candidate.\n", p.run.Name, c.Key)
+}
+
+func ints(list []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ", "), "[]")
+}
+
+// quoted lists spacings.
+func quoted(list []string) string {
+	parts := make([]string, len(list))
+	for i, s := range list {
+		if v, err := schedules.ParseSpacing(s); err == nil {
+			s = v.String() // without what is at its default
+		}
+		parts[i] = "`" + s + "`"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// digits3 prints an error in three digits; NaN is a dash.
+func digits3(v float64) string {
+	switch {
+	case v != v:
+		return "–"
+	case math.IsInf(v, 1):
+		return "∞"
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// overall is the table of a league over all problems.
+func (p *rankReport) overall(say sayer, l *league, measure string) {
+	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over the budgets, for each problem and over all. Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, len(l.best))
+	head, rule := "| | solver | order | NFE a step | wins | all |", "| ---: | --- | ---: | ---: | ---: | ---: |"
+	for _, m := range l.models {
+		head += " " + m + " |"
+		rule += " ---: |"
+	}
+	say("%s\n%s", head, rule)
+	for i, m := range l.methods {
+		order, evals := "", ""
+		if s, err := solvers.Parse(m.name); err == nil {
+			props := s.Properties()
+			order, evals = fmt.Sprintf("%g", props.Order), fmt.Sprint(props.Evals)
+		}
+		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %.2f |", i+1, m.title(), order, evals, m.wins, m.ratio)
+		for _, model := range l.models {
+			line += fmt.Sprintf(" %.2f |", m.ratios[model])
+		}
+		say("%s", line)
+	}
+	say("")
+}
+
+// problem is the section of one problem.
+func (p *rankReport) problem(say sayer, model, figures string) {
+	say("### %s\n", model)
+	say("![Error against evaluations on %s](%s/ranking-%s.png)\n", model, figures, model)
+	front := p.sure.front(model, p.adaptive)
+	onFront := func(r runfile.RankRow) string {
+		if slices.ContainsFunc(front, func(f runfile.RankRow) bool { return f.Solver == r.Solver && f.Budget == r.Budget && f.NFE == r.NFE }) {
+			return "◆"
+		}
+		return ""
+	}
+	say("**Best at each budget on `%s`**, on the spacing chosen for it, all from the same starts. ◆: on the Pareto front, no solver is better with as few evaluations.\n", model)
+	say("| budget | best | steps | NFE | spacing | RMSE | 95 %% interval | median | 99 %% | | second | its RMSE |\n| ---: | --- | ---: | ---: | --- | ---: | --- | ---: | ---: | --- | --- | ---: |")
+	for _, b := range p.sure.budgets {
+		c := rankCell{model, b}
+		list := p.sure.at(c)
+		if len(list) == 0 {
+			continue
+		}
+		r := list[0].rows[c]
+		second, its := "–", "–"
+		if len(list) > 1 {
+			second, its = list[1].name, digits3(list[1].rows[c].RMSE)
+		}
+		say("| %d | %s | %d | %g | `%s` | %s | %s to %s | %s | %s | %s | %s | %s |", b, list[0].name, r.Steps, r.NFE, r.Spacing, digits3(r.RMSE), digits3(r.RMSELo), digits3(r.RMSEHi), digits3(r.Median), digits3(r.P99), onFront(r), second, its)
+	}
+	say("")
+	var more []string
+	for _, f := range front {
+		inTable := slices.ContainsFunc(p.sure.budgets, func(b int) bool {
+			list := p.sure.at(rankCell{model, b})
+			return len(list) > 0 && list[0].name == f.Solver && list[0].rows[rankCell{model, b}].NFE == f.NFE
+		})
+		if !inTable {
+			more = append(more, fmt.Sprintf("%s at %.4g (%s)", f.Solver, f.NFE, digits3(f.RMSE)))
+		}
+	}
+	if len(more) > 0 {
+		say("Also on the front: %s.\n", strings.Join(more, "; "))
+	}
+	p.matrix(say, p.sure, model, 15, fmt.Sprintf("**RMSE on `%s`** of the fifteen methods that are best there over all budgets, same starts, each on its own spacing; bold: least of its budget; in brackets the evaluations where they are fewer than the budget.", model))
+}
+
+// matrix is errors by method and budget on one problem.
+func (p *rankReport) matrix(say sayer, l *league, model string, most int, caption string) {
+	say("%s\n", caption)
+	head, rule := "| solver |", "| --- |"
+	for _, b := range l.budgets {
+		head += fmt.Sprintf(" %d |", b)
+		rule += " ---: |"
+	}
+	say("%s\n%s", head, rule)
+	order := slices.Clone(l.methods)
+	slices.SortStableFunc(order, func(a, b *rankMethod) int {
+		switch x, y := a.ratios[model], b.ratios[model]; {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	for _, m := range order[:min(most, len(order))] {
+		line := "| " + m.name + " |"
+		for _, b := range l.budgets {
+			c := rankCell{model, b}
+			r, ok := m.rows[c]
+			if !ok {
+				line += " – |"
+				continue
+			}
+			text := digits3(l.score(r))
+			switch {
+			case l.score(r) <= r.SW2Floor && r.Stochastic:
+				text = "≤ floor"
+			case l.score(r) == l.best[c]:
+				text = "**" + text + "**"
+			}
+			if r.NFE < float64(b) {
+				text += fmt.Sprintf(" (%g)", r.NFE)
+			}
+			line += " " + text + " |"
+		}
+		say("%s", line)
+	}
+	say("")
+}
+
+// adaptives is the table of solvers that choose their own levels.
+func (p *rankReport) adaptives(say sayer) {
+	if len(p.adaptive) == 0 {
+		return
+	}
+	say("### Adaptive solvers\n")
+	say("By tolerance: evaluations are the mean over starts of what was used, beside the best solver on a chosen grid that uses no more.\n")
+	say("| problem | solver | NFE used | RMSE | median | 99 %% | best with no more | its NFE | its RMSE |\n| --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |")
+	for _, r := range p.adaptive {
+		rival, nfe, its := "–", "–", "–"
+		for _, f := range p.sure.front(r.Model, nil) {
+			if f.NFE <= r.NFE {
+				rival, nfe, its = f.Solver, fmt.Sprintf("%g", f.NFE), digits3(f.RMSE)
+			}
+		}
+		say("| %s | %s | %.1f | %s | %s | %s | %s | %s | %s |", r.Model, r.Solver, r.NFE, digits3(r.RMSE), digits3(r.Median), digits3(r.P99), rival, nfe, its)
+	}
+	say("")
+}
+
+// defaults is the table of pairs of a solver and one spacing for everything.
+func (p *rankReport) defaults(say sayer) {
+	if len(p.pairs) == 0 {
+		return
+	}
+	say("### One solver on one spacing\n")
+	say("What a default has to be: one pair for all problems and budgets. Error on the tuning starts as a multiple of the least that any pair has at the same budget on the same problem, geometric mean over budgets and problems: the twenty best pairs, then the best pair of each further spacing and each of the known solvers.\n")
+	models := p.sure.models
+	head, rule := "| | solver | spacing | all |", "| ---: | --- | --- | ---: |"
+	for _, m := range models {
+		head += " " + m + " |"
+		rule += " ---: |"
+	}
+	say("%s\n%s", head, rule)
+	spacings, solversSeen := map[string]bool{}, map[string]bool{}
+	for i, q := range p.pairs {
+		wanted := i < 20 || !spacings[q.spacing] || (slices.Contains(known, q.solver) && !solversSeen[q.solver])
+		spacings[q.spacing], solversSeen[q.solver] = true, true
+		if !wanted {
+			continue
+		}
+		line := fmt.Sprintf("| %d | %s | `%s` | %.2f |", i+1, q.solver, q.spacing, q.ratio)
+		for _, m := range models {
+			line += fmt.Sprintf(" %.2f |", q.ratios[m])
+		}
+		say("%s", line)
+	}
+	say("")
+}
+
+// laws are the tables of stochastic solvers by problem.
+func (p *rankReport) laws(say sayer) {
+	l := p.random
+	for _, m := range l.models {
+		floor := math.NaN()
+		for _, r := range p.rows {
+			if r.Model == m && r.Stochastic {
+				floor = r.SW2Floor
+			}
+		}
+		p.matrix(say, l, m, len(l.methods), fmt.Sprintf("**Sliced W2 on `%s`**, from the same starts, each solver on its own spacing; floor %s: no better than exact samples of this size. Bold: least of its budget.", m, digits3(floor)))
+	}
+	say("**Means and covariances**: distance of the sample mean from the exact one, and relative error of the covariance (Frobenius), of the five stochastic methods that are best over all, and of the best deterministic solver, with what exact samples of the size read.\n")
+	shown := []int{}
+	for _, b := range []int{5, 10, 20, 50} {
+		if slices.Contains(l.budgets, b) {
+			shown = append(shown, b)
+		}
+	}
+	if len(shown) == 0 {
+		shown = l.budgets[:1]
+	}
+	head, rule := "| problem | solver |", "| --- | --- |"
+	for _, b := range shown {
+		head += fmt.Sprintf(" mean, %d NFE | cov, %d NFE |", b, b)
+		rule += " ---: | ---: |"
+	}
+	say("%s floor of mean | floor of cov |\n%s ---: | ---: |", head, rule)
+	for _, model := range l.models {
+		line := func(name string, row func(b int) (runfile.RankRow, bool)) {
+			text, mean, cov := fmt.Sprintf("| %s | %s |", model, name), "–", "–"
+			for _, b := range shown {
+				r, ok := row(b)
+				if !ok {
+					text += " – | – |"
+					continue
+				}
+				text += fmt.Sprintf(" %s | %s |", digits3(r.MeanErr), digits3(r.CovErr))
+				mean, cov = digits3(r.MeanFloor), digits3(r.CovFloor)
+			}
+			say("%s %s | %s |", text, mean, cov)
+		}
+		for _, m := range l.methods[:min(5, len(l.methods))] {
+			line(m.name, func(b int) (runfile.RankRow, bool) { r, ok := m.rows[rankCell{model, b}]; return r, ok })
+		}
+		line("best deterministic", func(b int) (runfile.RankRow, bool) {
+			for _, r := range p.rows {
+				if r.Model == model && r.Budget == b && !r.Stochastic && r.SW2 == r.SW2 {
+					return r, true
+				}
+			}
+			return runfile.RankRow{}, false
+		})
+	}
+	say("")
+}
+
+// The marks between which a page holds what a ranking wrote. What stands around
+// them is written by hand and kept.
+const (
+	rankingBegin = "<!-- ranking: begin; written by snrlab rank --page -->"
+	rankingEnd   = "<!-- ranking: end -->"
+)
+
+// PublishRanking puts the result of a finished ranking between the marks of a
+// Markdown page, and its figures into the folder figures beside the page.
+func PublishRanking(dir, page string) error {
+	p, err := readRanking(dir)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return fmt.Errorf("experiments: %w", err)
+	}
+	before, rest, ok := strings.Cut(string(text), rankingBegin)
+	_, after, closed := strings.Cut(rest, rankingEnd)
+	if !ok || !closed {
+		return fmt.Errorf("experiments: %s has no place for a ranking: expected the lines %q and %q", page, rankingBegin, rankingEnd)
+	}
+	folder := filepath.Join(filepath.Dir(page), runfile.FiguresDir)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("experiments: %w", err)
+	}
+	for _, f := range p.figures() {
+		if err := runfile.WriteFile(filepath.Join(folder, f.Name+".png"), f.PNG); err != nil {
+			return err
+		}
+	}
+	return runfile.WriteFile(page, func(w io.Writer) error {
+		_, err := io.WriteString(w, before+rankingBegin+"\n\n"+p.page(runfile.FiguresDir)+"\n"+rankingEnd+after)
+		return err
+	})
+}
