@@ -3,6 +3,8 @@ package solvers
 import (
 	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"snrlab/internal/spec"
 )
@@ -89,7 +91,8 @@ const (
 	// nothing and caps the order of convergence at 2. The default.
 	Cheap Opening = iota
 	// RungeKutta uses p−1 Runge–Kutta steps of order p in σ/α, with
-	// evaluations between the levels of the grid: (p−1)² more.
+	// evaluations between the levels of the grid: p−1 more for each, up to
+	// order 4, then 5 and 6.
 	RungeKutta
 	// Lean uses p−2 Runge–Kutta steps of order p−1 and one of the method's own
 	// of that order. Their errors are local ones, of order p in the step, and
@@ -131,6 +134,65 @@ func (o Opening) check(order int) error {
 		return fmt.Errorf("start = %s has no effect with order = %d: leave it out", o, order)
 	}
 	return nil
+}
+
+// Final is the order of a multistep method in its last steps.
+type Final uint8
+
+const (
+	// FinalFull keeps the order. The default.
+	FinalFull Final = iota
+	// FinalLower takes an order of at most the number of steps left, the
+	// running one included: steadier at few steps, and capped at order 2.
+	FinalLower
+)
+
+var finalNames = []string{"full", "lower"}
+
+func (f Final) String() string { return spec.EnumName(f, finalNames) }
+
+// MarshalText writes the name.
+func (f Final) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a name.
+func (f *Final) UnmarshalText(b []byte) (err error) {
+	*f, err = parseChoice[Final](finalNames, string(b))
+	return err
+}
+
+// order is the order of a step under f, at most p and what the history allows.
+func (f Final) order(at place, p int) int {
+	p = min(p, at.known+1)
+	if f == FinalLower {
+		p = min(p, at.left()+1)
+	}
+	return p
+}
+
+// Indices is a set of steps by their number, "[0,1,4]"; "" and "[]" are none.
+// It is a text so that solvers can be compared.
+type Indices string
+
+// read returns the set.
+func (s Indices) read(field string) (map[int]bool, error) {
+	set := map[int]bool{}
+	text := string(s)
+	inner, ok := strings.CutPrefix(text, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if ok != closed || !ok && text != "" {
+		return nil, fmt.Errorf("%s = %s: expected a list of steps such as [0,1,4]", field, text)
+	}
+	if inner == "" {
+		return set, nil
+	}
+	for v := range strings.SplitSeq(inner, ",") {
+		i, err := strconv.Atoi(strings.TrimSpace(v))
+		if err != nil || i < 0 {
+			return nil, fmt.Errorf("%s = %s: %q is no number of a step: expected a list such as [0,1,4]", field, text, v)
+		}
+		set[i] = true
+	}
+	return set, nil
 }
 
 func parseChoice[T ~uint8](names []string, s string) (T, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -14,7 +15,7 @@ import (
 	"snrlab/snr"
 )
 
-// golden holds runs of other programs; see the file's own provenance.
+// golden holds runs of other programs; see each file's own provenance.
 type golden struct {
 	Problems []goldenProblem
 	Cases    []struct {
@@ -137,15 +138,24 @@ func flat(x [][]float64) []float64 {
 }
 
 func readGolden(t testing.TB) golden {
-	b, err := os.ReadFile("testdata/golden.json")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("testdata/golden*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("golden files: %d, %v", len(files), err)
 	}
-	var g golden
-	if err := json.Unmarshal(b, &g); err != nil {
-		t.Fatal(err)
+	var all golden
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var g golden
+		if err := json.Unmarshal(b, &g); err != nil {
+			t.Fatal(err)
+		}
+		all.Problems = append(all.Problems, g.Problems...)
+		all.Cases = append(all.Cases, g.Cases...)
 	}
-	return g
+	return all
 }
 
 func TestSolvers_Golden(t *testing.T) {

@@ -20,6 +20,9 @@ func Registry() spec.Registry[Solver] {
 	choice[First](nested, firstNames)
 	choice[Last](nested, lastNames)
 	choice[Opening](nested, openingNames)
+	choice[Final](nested, finalNames)
+	choice[Prediction](nested, predictionNames)
+	choice[Variant](nested, variantNames)
 	choice[Form](nested, formNames)
 	choice[Variable](nested, variableNames)
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
@@ -45,6 +48,7 @@ func Registry() spec.Registry[Solver] {
 		{Name: "dpmpp-2s", Default: DPMPP2S{R: 0.5}, Aliases: []string{"DPM++ 2S", "DPM-Solver++(2S)"}},
 
 		// Other exponential integrators, and predictor–corrector pairs.
+		{Name: "unipc", Default: UniPC{Order: 3, Variant: BH2, Predictor: true, Corrector: true}, Aliases: []string{"UniPC"}},
 
 		// Stochastic differential equations.
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},

@@ -13,12 +13,38 @@ type tableau struct {
 	c []float64
 }
 
-// tableaux are the methods that start a multistep method of order 2, 3 and 4
-// [hairer1993, section II.1]: Heun's, Kutta's third order, the classical fourth.
+// tableaux are the methods that start a multistep method of order 2 to 6
+// [hairer1993, sections II.1 and II.5]: Heun's, Kutta's third order, the
+// classical fourth, Nyström's fifth and Butcher's sixth.
 var tableaux = map[int]tableau{
 	2: {a: [][]float64{{}, {1}}, b: []float64{1. / 2, 1. / 2}, c: []float64{0, 1}},
 	3: {a: [][]float64{{}, {1. / 2}, {-1, 2}}, b: []float64{1. / 6, 2. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1}},
 	4: {a: [][]float64{{}, {1. / 2}, {0, 1. / 2}, {0, 0, 1}}, b: []float64{1. / 6, 1. / 3, 1. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1. / 2, 1}},
+	5: {
+		a: [][]float64{
+			{},
+			{1. / 3},
+			{4. / 25, 6. / 25},
+			{1. / 4, -3, 15. / 4},
+			{2. / 27, 10. / 9, -50. / 81, 8. / 81},
+			{2. / 25, 12. / 25, 2. / 15, 8. / 75, 0},
+		},
+		b: []float64{23. / 192, 0, 125. / 192, 0, -27. / 64, 125. / 192},
+		c: []float64{0, 1. / 3, 2. / 5, 1, 2. / 3, 4. / 5},
+	},
+	6: {
+		a: [][]float64{
+			{},
+			{1. / 3},
+			{0, 2. / 3},
+			{1. / 12, 1. / 3, -1. / 12},
+			{-1. / 16, 9. / 8, -3. / 16, -3. / 8},
+			{0, 9. / 8, -3. / 8, -3. / 4, 1. / 2},
+			{9. / 44, -9. / 11, 63. / 44, 18. / 11, 0, -16. / 11},
+		},
+		b: []float64{11. / 120, 0, 27. / 40, 27. / 40, -4. / 15, -4. / 15, 11. / 120},
+		c: []float64{0, 1. / 3, 2. / 3, 1. / 3, 1. / 2, 1. / 2, 1},
+	},
 }
 
 // prepare gives a method of an order what its opening needs.
@@ -27,21 +53,25 @@ func (o Opening) prepare(m *method, order int) {
 	if p < 2 {
 		return
 	}
-	m.scratch = max(m.scratch, p+2)
+	stages := len(tableaux[p].b)
+	m.scratch = max(m.scratch, stages+2)
 	evals := m.evals
 	m.cost = func(at place) int {
 		if opens(at.known, p, at.to()) {
-			return evals + p - 1
+			return evals + stages - 1
 		}
 		return evals
 	}
 }
 
 // promise completes the properties of a multistep method of an order.
-func (o Opening) promise(p *Properties, order int) {
-	n := o.order(order) - 1
-	p.FirstEvals = n * n
-	p.Between = n > 1
+func (o Opening) promise(props *Properties, order int) {
+	p := o.order(order)
+	if p < 2 {
+		return
+	}
+	props.FirstEvals = (p - 1) * (len(tableaux[p].b) - 1)
+	props.Between = p > 2
 }
 
 // opens reports a step that has too few earlier answers for the order. A step
@@ -57,9 +87,10 @@ func (o Opening) step(w *walk, order int) bool {
 	}
 	a, t := w.from, tableaux[p]
 	h := w.to.Noise() - a.Noise()
-	e, y, d := w.tmp[:p], w.tmp[p], w.tmp[p+1]
+	stages := len(t.b)
+	e, y, d := w.tmp[:stages], w.tmp[stages], w.tmp[stages+1]
 	w.slope(e[0], w.x, w.d, a)
-	for i := 1; i < p; i++ {
+	for i := 1; i < stages; i++ {
 		at := w.to
 		if t.c[i] < 1 {
 			at = w.between(snr.FromSigma(a.Noise() + t.c[i]*h))

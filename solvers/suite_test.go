@@ -27,6 +27,10 @@ var variants = []string{
 	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)", "dpmpp-3m(start=rk,published=true)",
 
 	// Other exponential integrators, and predictor–corrector pairs.
+	"unipc(order=1)", "unipc(order=1,variant=bh1,predict=noise)", "unipc(order=2,start=rk)", "unipc(order=2,variant=bh1,start=rk,predict=noise)",
+	"unipc(order=2,variant=vary,corrector=false)", "unipc(order=3,start=rk)", "unipc(order=3,start=rk,predict=noise)", "unipc(order=3,corrector=false,start=rk)",
+	"unipc(order=3,final=lower)", "unipc(order=3,skip=[0,1,2])", "unipc(order=3,predictor=false)", "unipc(order=3,variant=vary,published=true)",
+	"unipc(order=4,start=rk)", "unipc(order=5,start=rk,corrector=false)", "unipc(order=6,start=rk)", "unipc(start=lean)",
 
 	// Stochastic differential equations.
 	"euler-maruyama(variable=lambda)",

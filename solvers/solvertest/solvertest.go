@@ -534,15 +534,16 @@ func refuses(t *testing.T, s solvers.Solver) {
 		},
 	}
 	if props.History > 0 {
+		full := max(3, props.History) // steps after which the history is
 		cases["a state with a history too short"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
-			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{*x}, props.History-1)})
+			return resume(solvers.State{Solver: s.String(), Index: full, X: *x, History: slices.Repeat([][]float64{*x}, props.History-1)})
 		}
 		cases["a state with half a row of history"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
-			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{(*x)[:4]}, props.History)})
+			return resume(solvers.State{Solver: s.String(), Index: full, X: *x, History: slices.Repeat([][]float64{(*x)[:4]}, props.History)})
 		}
 		cases["a state with NaN in its history"] = func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
 			h := slices.Repeat([]float64{math.NaN()}, len(*x))
-			return resume(solvers.State{Solver: s.String(), Index: 3, X: *x, History: slices.Repeat([][]float64{h}, props.History)})
+			return resume(solvers.State{Solver: s.String(), Index: full, X: *x, History: slices.Repeat([][]float64{h}, props.History)})
 		}
 	}
 	if props.Stochastic {
