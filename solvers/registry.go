@@ -52,6 +52,8 @@ func Registry() spec.Registry[Solver] {
 
 		// Stochastic differential equations.
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},
+		{Name: "reverse-diffusion", Default: ReverseDiffusion{}},
+		{Name: "sra1", Default: SRA1{}},
 
 		// Few-step samplers of distilled models.
 

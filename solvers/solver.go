@@ -34,6 +34,7 @@
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
 //	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
+//	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
@@ -52,7 +53,7 @@ import (
 type Problem struct {
 	Denoiser models.Denoiser
 	Grid     schedules.Grid
-	Schedule schedules.Schedule // levels between grid points; only methods whose Properties say so need it
+	Schedule schedules.Schedule // levels between grid points, and rates of change; only methods whose Properties say so need it
 	Noise    Noise              // only stochastic methods need it
 	Labels   []int              // nil, or one class a row, handed to the denoiser
 }
@@ -66,7 +67,7 @@ type Properties struct {
 	History    int     // earlier evaluations kept
 	Stochastic bool
 	PathFree   bool     // the same λ grid gives the same x/α on every path
-	Between    bool     // evaluates between grid levels, so the Problem needs a Schedule
+	Between    bool     // evaluates between grid levels, or steps in the schedule's own time, so the Problem needs a Schedule
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
 	Coupled    bool     // rows of a batch influence each other
 	OwnNoise   bool     // draws noise beside the reverse process's own (churn, Langevin steps), so that runs on other grids share no path

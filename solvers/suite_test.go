@@ -33,7 +33,8 @@ var variants = []string{
 	"unipc(order=4,start=rk)", "unipc(order=5,start=rk,corrector=false)", "unipc(order=6,start=rk)", "unipc(start=lean)",
 
 	// Stochastic differential equations.
-	"euler-maruyama(variable=lambda)",
+	"euler-maruyama(variable=lambda)", "euler-maruyama(variable=time)", "euler-maruyama(last=own)", "euler-maruyama(variable=time,last=own)",
+	"reverse-diffusion(last=own)",
 }
 
 func TestSolvers_Invariant(t *testing.T) {
