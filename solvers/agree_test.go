@@ -58,54 +58,6 @@ func vp(smin, smax float64) schedules.Schedule {
 	return schedules.OnPath{To: schedules.VPPath{}, Schedule: schedules.EDM{SMin: smin, SMax: smax}}
 }
 
-func TestSolvers_AgreesWith(t *testing.T) {
-	const rows = 4
-	mix := models.GMM16()
-	sch := vp(0.02, 40)
-	karras, equal := schedules.Spacing(schedules.Karras{Rho: 7}), schedules.Spacing(schedules.Karras{Rho: 1})
-	for _, c := range []struct {
-		a, b    string
-		spacing schedules.Spacing
-		steps   int
-	}{
-		{"ddim", "euler", karras, 10},
-		{"ddim", "dpmpp-1", karras, 10},
-		{"ddim", "euler-ancestral(eta=0)", karras, 10},
-		{"ddim", "ipndm(order=1)", karras, 10},
-		{"ddim(eta=1)", "euler-ancestral", karras, 10},
-		{"ddim(eta=0.3)", "euler-ancestral(eta=0.3)", karras, 10},
-		// At r = 1/2 the paper's weights are the midpoint rule.
-		{"dpm-solver-2", "dpm-solver-2(form=simple)", karras, 10},
-		// On a grid uniform in σ/α the fixed coefficients are the exact ones.
-		{"ab2", "ipndm(order=2)", equal, 12},
-		{"ab3", "ipndm(order=3)", equal, 12},
-		{"ab4", "ipndm(order=4)", equal, 12},
-		{"ab4(start=rk)", "ipndm(order=4,start=rk)", equal, 12},
-		// One step, and with a cheap start two, are lower orders.
-		{"dpmpp-2m", "ddim", karras, 1},
-		{"dpmpp-3m", "dpmpp-2m", karras, 2},
-		{"ab4", "ab2", karras, 2},
-		{"ab4", "ab3", karras, 3},
-		// The openings are Runge–Kutta methods: Heun's at order 2.
-		{"ab2(start=rk)", "heun", karras, 1},
-	} {
-		g := gridOf(t, c.spacing, sch, c.steps)
-		x := normals(rows*16, 1)
-		p := func() solvers.Problem {
-			return solvers.Problem{Denoiser: mix, Grid: g, Schedule: sch, Noise: solvers.NewIndependent(solvers.RowKeys(rng.New(1), 0, rows))}
-		}
-		a, b := run(t, parse(t, c.a), p(), x), run(t, parse(t, c.b), p(), x)
-		for i := range a {
-			// The same formula in another order of operations: rounding, amplified
-			// by the cancellation of (σ/α) e at σ/α = 40.
-			if d := math.Abs(a[i] - b[i]); d > 1e-11 {
-				t.Errorf("%s and %s differ by %.2g in value %d after %d steps", c.a, c.b, d, i, c.steps)
-				break
-			}
-		}
-	}
-}
-
 // The fixed coefficients have their full order where they are exact.
 func TestIPNDM_Order(t *testing.T) {
 	gauss, sch := models.Gauss4(), schedules.EDM{SMin: 1, SMax: 3}

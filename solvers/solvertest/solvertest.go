@@ -63,6 +63,7 @@ func Run(t *testing.T, s solvers.Solver) {
 		t.Run("Law", func(t *testing.T) { law(t, s) })
 	} else {
 		t.Run("Order", func(t *testing.T) { order(t, s) })
+		t.Run("Stiff", func(t *testing.T) { stiff(t, s) })
 	}
 }
 

@@ -1,0 +1,122 @@
+package solvers
+
+// Equivalence says that solvers are one method: from the same start, on the same
+// grid, with the same noise, they give the same states to rounding.
+type Equivalence struct {
+	Solvers []string // as [Parse] reads them
+	Where   Grids    // on which grids
+	Steps   int      // on grids of at most so many steps; 0 for any number
+	Why     string   // one line
+}
+
+// Grids is a family of grids.
+type Grids string
+
+// The families that equivalences need.
+const (
+	AnyGrid        Grids = "any grid"
+	UniformNoise   Grids = "grids uniform in σ/α"
+	UniformLogSNR  Grids = "grids uniform in λ"
+	WithoutTheEnds Grids = "any grid without α = 0 and σ = 0"
+)
+
+// Equivalences lists methods that go by several names. Each is proved by a test.
+func Equivalences() []Equivalence {
+	return []Equivalence{
+		{
+			Solvers: []string{"ddim", "euler", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)"},
+			Where:   AnyGrid,
+			Why:     "x̂ is moved along e by the difference of σ/α: explicit Euler in σ/α, the first order of every exponential integrator, and of every multistep method",
+		},
+		{
+			Solvers: []string{"ddim(eta=1)", "euler-ancestral"},
+			Where:   AnyGrid,
+			Why:     "down to ŝ_down = ŝ_b²/ŝ_a and up by ŝ_b √(1 − ŝ_b²/ŝ_a²) is DDPM's posterior (variance fixed small): g is the same noise, √(σ_b² − g²) the same rest",
+		},
+		{
+			Solvers: []string{"ddim(eta=0.3)", "euler-ancestral(eta=0.3)"},
+			Where:   AnyGrid,
+			Why:     "the same for every η",
+		},
+		{
+			Solvers: []string{"dpm-solver-2", "dpm-solver-2(form=simple)"},
+			Where:   AnyGrid,
+			Why:     "at r = ½ the paper's weight 1/(2r) is 1: the midpoint rule",
+		},
+		{
+			Solvers: []string{"ab2", "ipndm(order=2)"},
+			Where:   UniformNoise,
+			Why:     "the fixed coefficients are the integrals of the Lagrange polynomials there",
+		},
+		{
+			Solvers: []string{"ab3", "ipndm(order=3)"},
+			Where:   UniformNoise,
+			Why:     "the same at order 3",
+		},
+		{
+			Solvers: []string{"ab4", "ipndm"},
+			Where:   UniformNoise,
+			Why:     "the same at order 4",
+		},
+		{
+			Solvers: []string{"ab4(start=rk)", "ipndm(start=rk)"},
+			Where:   UniformNoise,
+			Why:     "the same with a Runge–Kutta start",
+		},
+		{
+			Solvers: []string{"dpmpp-2m", "unipc(order=2,corrector=false)"},
+			Where:   AnyGrid,
+			Why:     "UniP-2 with B₂ = e^{−h} − 1 and ρ = ½ is the two-step form: −α_b (e^{−h} − 1) (D_a − D₁)/(2q)",
+		},
+		{
+			Solvers: []string{"dpmpp-3m(start=rk)", "unipc(corrector=false,start=rk)"},
+			Where:   AnyGrid,
+			Why:     "the parabola through the last three answers, integrated exactly; in UniPC the weights come from a linear system",
+		},
+		{
+			Solvers: []string{"dpmpp-2m", "ddim"},
+			Where:   AnyGrid, Steps: 1,
+			Why: "a first step has no earlier answer",
+		},
+		{
+			Solvers: []string{"dpmpp-3m", "dpmpp-2m"},
+			Where:   AnyGrid, Steps: 2,
+			Why: "nor a second step two",
+		},
+		{
+			Solvers: []string{"ab4", "ab2"},
+			Where:   AnyGrid, Steps: 2,
+			Why: "a cheap start goes through the lower orders",
+		},
+		{
+			Solvers: []string{"ab4", "ab3"},
+			Where:   AnyGrid, Steps: 3,
+			Why: "up to the third step",
+		},
+		{
+			Solvers: []string{"ab2(start=rk)", "heun"},
+			Where:   WithoutTheEnds, Steps: 1,
+			Why: "the Runge–Kutta start of order 2 is Heun's step",
+		},
+	}
+}
+
+// Lookalike is two solvers that are often taken for one, and are two.
+type Lookalike struct {
+	A, B string
+	Why  string // one line
+}
+
+// Lookalikes lists them. Each is proved by a test on a grid of ten steps.
+func Lookalikes() []Lookalike {
+	return []Lookalike{
+		{"ab4", "ipndm", "exact weights against those of a uniform grid: the second has order 2 on any other"},
+		{"dpm-solver-2", "dpmpp-2s", "midpoint in λ for e against one for D: the exponential weights differ"},
+		{"dpm-solver-2(r=0.3)", "dpm-solver-2(r=0.3,form=simple)", "away from r = ½ the midpoint rule has order 1"},
+		{"dpmpp-3m", "dpmpp-3m(published=true)", "φ₃ in place of 2 φ₃ leaves order 2"},
+		{"heun", "dpmpp-2s(r=1)", "both evaluate at b: a trapezoid in σ/α against one with exponential weights"},
+		{"unipc(order=1)", "ddim", "the corrector adds an order: UniPC-1 with its corrector is a method of order 2"},
+		{"unipc(variant=bh1)", "unipc(variant=bh2)", "B matters where ρ is ½ and not solved for: in the first steps of order 2"},
+		{"ddim(eta=1)", "euler-maruyama", "both are the reverse SDE to order 1; they differ at order 2 in the step"},
+	}
+}
