@@ -98,16 +98,19 @@ func diffusersKDPM2(r Run) (*Translation, error) {
 	tr := readTraining(r.Config, kdiffBetas, 0)
 	readPrediction(r.Config, tr, "epsilon", "v_prediction")
 	sigmas, times := tr.veSigmas(r.Config, r.Steps, "linspace")
+	if r.Config.Bool("use_karras_sigmas", false) {
+		times = each(times, math.RoundToEven)
+	}
 	sigmas = withEnd(sigmas, 0)
 	t := veRun(sigmas, nil, midpoint(plainEuler, 0.5))
-	between := make([]float64, len(sigmas)) // entry i lies between levels i−1 and i
+	between := make([]float64, len(sigmas)) // entry i lies between levels i−1 and i; the first has no meaning
 	for i := range sigmas {
-		before := sigmas[(i+len(sigmas)-1)%len(sigmas)]
-		between[i] = math.Exp(math.Log(sigmas[i]) + 0.5*(math.Log(before)-math.Log(sigmas[i])))
+		a, b := math.Log(sigmas[i]), math.Log(sigmas[(i+len(sigmas)-1)%len(sigmas)])
+		between[i] = math.Exp(b - 0.5*(b-a))
 	}
-	t.Tables["sigmas"] = append(twice(sigmas[:len(sigmas)-1], true), 0)
-	t.Tables["sigmas_interpol"] = append(twice(between[:len(between)-1], true), between[len(between)-1])
-	labels := []float64{times[0]}
+	t.Tables["sigmas"] = withEnd(twice(sigmas, true), 0)
+	t.Tables["sigmas_interpol"] = withEnd(twice(between, true), 0)
+	labels := times[:1:1]
 	for i, u := range tr.timesOf(between[1 : len(between)-1]) {
 		labels = append(labels, u, times[i+1])
 	}

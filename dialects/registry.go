@@ -9,6 +9,10 @@ func Registry() []Translator {
 		{"k-diffusion", "sample_euler_ancestral", kEulerAncestral},
 		{"k-diffusion", "sample_lms", kLMS},
 		{"k-diffusion", "sample_dpmpp_2m", kDPMPP2M},
+		{"diff-sampler", "dpm_2_sampler", dsDPM2},
+		{"diff-sampler", "euler_sampler", dsEuler},
+		{"diff-sampler", "heun_sampler", dsHeun},
+		{"diff-sampler", "ipndm_sampler", dsIPNDM},
 		{"diffusers", "EDMEulerScheduler", diffusersEDMEuler},
 		{"diffusers", "EulerAncestralDiscreteScheduler", diffusersEulerAncestral},
 		{"diffusers", "EulerDiscreteScheduler", diffusersEuler},
@@ -16,5 +20,6 @@ func Registry() []Translator {
 		{"diffusers", "HeunDiscreteScheduler", diffusersHeun},
 		{"diffusers", "KDPM2DiscreteScheduler", diffusersKDPM2},
 		{"diffusers", "LMSDiscreteScheduler", diffusersLMS},
+		{"edm", "edm_sampler", edmSampler},
 	}
 }

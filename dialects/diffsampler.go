@@ -1,0 +1,124 @@
+package dialects
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"snrlab/models"
+	"snrlab/schedules"
+	"snrlab/solvers"
+)
+
+// The samplers of diff-sampler [zhou2024]. States are x₀ + σε, and num_steps is
+// the number of levels, the last of them σ_min.
+
+// dsSchedule reads get_schedule, and the same levels as a spacing of ours.
+func dsSchedule(r Run) ([]float64, schedules.Spacing) {
+	o := r.Schedule
+	lo, hi, rho := o.Float("sigma_min", 0.002), o.Float("sigma_max", 80), o.Float("schedule_rho", 7)
+	if !(lo > 0 && hi > lo && rho > 0) || r.Steps < 2 || r.Steps > maxSteps {
+		o.Fail("sigma_min", "is %g, sigma_max %g, schedule_rho %g, and %d levels: expected 0 < sigma_min < sigma_max, schedule_rho > 0, 2 to %d levels", lo, hi, rho, r.Steps, maxSteps)
+		return []float64{2, 1}, nil
+	}
+	switch o.Text("schedule_type", "polynomial", "logsnr", "time_uniform") {
+	case "logsnr":
+		return exponentialSigmas(lo, hi, r.Steps), schedules.UniformLambda{SMin: lo, SMax: hi}
+	case "time_uniform":
+		const eps = 1e-3
+		return timeUniformSigmas(lo, hi, rho, eps, r.Steps), schedules.TimeUniform{Rho: rho, Eps: eps, SMin: lo, SMax: hi}
+	}
+	return karrasSigmas(lo, hi, rho, r.Steps), schedules.Karras{Rho: rho, SMin: lo, SMax: hi}
+}
+
+// timeUniformSigmas is uniform in the time of a linear-β process fitted to the
+// ends: see [schedules.TimeUniform].
+func timeUniformSigmas(lo, hi, rho, eps float64, n int) []float64 {
+	clean, noisy := math.Log1p(lo*lo), math.Log1p(hi*hi)
+	bd := 2 * (clean/eps - noisy) / (eps - 1)
+	bm := noisy - bd/2
+	u := each(linspace(1, math.Pow(eps, 1/rho), n), func(r float64) float64 { return math.Pow(r, rho) })
+	return each(u, func(u float64) float64 { return math.Sqrt(math.Expm1(u * (bd*u/2 + bm))) })
+}
+
+// dsRun is the translation of a sampler that goes through all levels.
+func dsRun(r Run, s func(o *Options) solvers.Solver) (*Translation, error) {
+	sigmas, spacing := dsSchedule(r)
+	t := &Translation{
+		Schedule: line(sigmas), Spacing: spacing, Grid: gridOf(veLevel, sigmas), Solver: s(r.Args),
+		StartScale: sigmas[0], Tables: map[string][]float64{"t_steps": sigmas},
+	}
+	if r.Args.Bool("denoise_to_zero", false) {
+		t.Spacing = nil
+		t.Grid = append(slices.Clip(t.Grid), veLevel(0))
+	}
+	if r.Args.Bool("afs", false) {
+		t.Wrap = analyticFirst(t.Grid[0])
+	}
+	return t, nil
+}
+
+// analyticFirst spares the first evaluation: at the first level e is taken to be
+// x/√(1 + σ²), which it nearly is for data of unit variance, since the state is
+// nearly all noise.
+func analyticFirst(at schedules.Level) func(models.Denoiser) models.Denoiser {
+	return func(d models.Denoiser) models.Denoiser { return firstStep{d, at} }
+}
+
+type firstStep struct {
+	inner models.Denoiser
+	at    schedules.Level
+}
+
+func (f firstStep) Shape() []int { return f.inner.Shape() }
+
+// Denoise implements [models.Denoiser].
+func (f firstStep) Denoise(ctx context.Context, dst []float64, q models.Query) error {
+	if l := q.At[0]; len(q.At) != 1 || l.Sigma != f.at.Sigma || l.Alpha != f.at.Alpha {
+		return f.inner.Denoise(ctx, dst, q)
+	}
+	if err := q.Check(dst, models.Dim(f.inner)); err != nil {
+		return err
+	}
+	s := f.at.Sigma
+	for i, x := range q.X {
+		dst[i] = x - s*x/math.Sqrt(1+s*s)
+	}
+	return nil
+}
+
+func dsEuler(r Run) (*Translation, error) {
+	return dsRun(r, func(*Options) solvers.Solver { return plainEuler })
+}
+
+func dsHeun(r Run) (*Translation, error) {
+	return dsRun(r, func(*Options) solvers.Solver { return solvers.Heun(plainEuler) })
+}
+
+// dsDPM2 has the weights of the paper.
+func dsDPM2(r Run) (*Translation, error) {
+	return dsRun(r, func(o *Options) solvers.Solver {
+		return solvers.DPMSolver2{R: readPlace(o), SMax: math.Inf(1), SNoise: 1}
+	})
+}
+
+// readPlace reads r, where the midpoint of a step lies.
+func readPlace(o *Options) float64 {
+	r := o.Float("r", 0.5)
+	if !(r > 0 && r <= 1) {
+		o.Fail("r", "is %g: expected 0 < r ≤ 1", r)
+		return 0.5
+	}
+	return r
+}
+
+func dsIPNDM(r Run) (*Translation, error) {
+	return dsRun(r, func(o *Options) solvers.Solver {
+		order := o.Int("max_order", 4)
+		if order < 1 || order > 4 {
+			o.Fail("max_order", "is %d: expected 1 to 4", order)
+			order = 1
+		}
+		return solvers.IPNDM{Order: order}
+	})
+}
