@@ -10,10 +10,12 @@ import (
 // The schedules and the simple samplers of k-diffusion [crowson2022]. States are
 // x₀ + σε, every schedule ends with 0, and n is the number of steps.
 
-// kSchedule reads one of the functions get_sigmas_….
-func kSchedule(r Run) []float64 {
+// kSchedules are the functions get_sigmas_….
+var kSchedules = []string{"karras", "exponential", "polyexponential", "vp"}
+
+// kSchedule reads the levels of a run from the arguments of one of them.
+func kSchedule(r Run, name string) []float64 {
 	o := r.Schedule
-	name := o.Text("name", "", "karras", "exponential", "polyexponential", "vp")
 	if r.Steps < 1 || r.Steps > maxSteps {
 		o.Fail("n", "is %d steps: expected 1 to %d", r.Steps, maxSteps)
 		return []float64{1, 0}
@@ -65,7 +67,7 @@ func vpSigmas(bd, bm, eps float64, n int) []float64 {
 
 // kRun is the translation of a sampler that goes through all levels.
 func kRun(r Run, s func(o *Options) solvers.Solver) (*Translation, error) {
-	sigmas := kSchedule(r)
+	sigmas := kSchedule(r, r.Schedule.Text("name", "", kSchedules...))
 	return &Translation{
 		Schedule: line(sigmas),
 		Spacing:  kSpacing(r.Schedule),
@@ -78,7 +80,7 @@ func kRun(r Run, s func(o *Options) solvers.Solver) (*Translation, error) {
 // kSpacing is the same schedule as a spacing of ours, nil for vp.
 func kSpacing(o *Options) schedules.Spacing {
 	lo, hi := o.Float("sigma_min", 0), o.Float("sigma_max", 0)
-	switch o.Text("name", "", "karras", "exponential", "polyexponential", "vp") {
+	switch o.Text("name", "", kSchedules...) {
 	case "karras":
 		return schedules.Karras{Rho: o.Float("rho", 7), SMin: lo, SMax: hi, Last: schedules.LastZero}
 	case "exponential":

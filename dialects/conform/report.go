@@ -94,6 +94,9 @@ type runner func(ctx context.Context, text []byte, problems map[string]models.De
 
 var runners = map[kind]runner{
 	sampleCases: runCases,
+	sigmaTables: runTables,
+	weights:     runWeights,
+	thresholds:  runThresholds,
 }
 
 func runCases(ctx context.Context, text []byte, problems map[string]models.Denoiser, emit func(Result)) error {
