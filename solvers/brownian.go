@@ -165,8 +165,8 @@ func (p *pathBuilder) bridge(dst []float64, a, m, b float64, left, right []float
 // Normal implements [Noise]. It fails for levels that the paths were not drawn
 // at and for motions that reach σ = 0, where the clock is infinite.
 func (b *Brownian) Normal(req NoiseRequest) error {
-	if len(req.Z) != len(b.keys)*b.dim {
-		return fmt.Errorf("brownian paths of %d rows of %d values: a request for %d numbers", len(b.keys), b.dim, len(req.Z))
+	if rows := req.count(len(b.keys)); len(req.Z) != rows*b.dim {
+		return fmt.Errorf("brownian paths of %d rows of %d values: a request for %d numbers of %d rows", len(b.keys), b.dim, len(req.Z), rows)
 	}
 	if err := checkRows(req, len(b.keys)); err != nil {
 		return err
@@ -186,8 +186,9 @@ func (b *Brownian) Normal(req NoiseRequest) error {
 		return fmt.Errorf("brownian path from λ = %g to λ = %g: expected levels that differ by more than %g", float64(req.From.LogSNR()), float64(req.To.LogSNR()), sameLevel)
 	}
 	scale := 1 / math.Sqrt(b.clock[to]-b.clockAt(from))
-	for i := range b.keys {
-		z, w0, w1 := req.Z[i*b.dim:(i+1)*b.dim], b.at(i, from), b.at(i, to)
+	for i := range req.count(len(b.keys)) {
+		row := req.row(i)
+		z, w0, w1 := req.Z[i*b.dim:(i+1)*b.dim], b.at(row, from), b.at(row, to)
 		for j := range z {
 			z[j] = w1[j]
 			if w0 != nil {
@@ -197,12 +198,12 @@ func (b *Brownian) Normal(req NoiseRequest) error {
 		}
 	}
 	if req.Integral != nil {
-		b.integrate(req.Integral, from, to)
+		b.integrate(req, from, to)
 	}
 	if req.Uniform != nil {
 		g := b.gens.Get()
-		for i, key := range b.keys {
-			uniform(g, key, req, i)
+		for i := range req.count(len(b.keys)) {
+			uniform(g, b.keys[req.row(i)], req, i)
 		}
 		b.gens.Put(g)
 	}
@@ -244,12 +245,13 @@ func (b *Brownian) at(row, level int) []float64 {
 // integrate writes ∫(W − W_from)dτ/Δτ^{3/2}. Over an interval of the union the
 // integral given the ends of the path is normal with mean Δτ ΔW/2 and variance
 // Δτ³/12, independent between intervals; over longer ones it is the sum.
-func (b *Brownian) integrate(dst []float64, from, to int) {
+func (b *Brownian) integrate(req NoiseRequest, from, to int) {
 	g := b.gens.Get()
 	defer b.gens.Put(g)
 	total := b.clock[to] - b.clockAt(from)
-	for i, key := range b.keys {
-		out, start := dst[i*b.dim:(i+1)*b.dim], b.at(i, from)
+	for i := range req.count(len(b.keys)) {
+		row := req.row(i)
+		key, out, start := b.keys[row], req.Integral[i*b.dim:(i+1)*b.dim], b.at(row, from)
 		clear(out)
 		for k := from; k < to; k++ {
 			part := (b.clock[k+1] - b.clockAt(k)) / total
@@ -259,7 +261,7 @@ func (b *Brownian) integrate(dst []float64, from, to int) {
 				lambda = b.lambda[k]
 			}
 			g.open(key.Split("integral", math.Float64bits(lambda)))
-			w0, w1 := b.at(i, k), b.at(i, k+1)
+			w0, w1 := b.at(row, k), b.at(row, k+1)
 			for j := range out {
 				mean := w1[j]
 				if w0 != nil {

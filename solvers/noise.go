@@ -47,7 +47,8 @@ func (s *Independent) Normal(req NoiseRequest) error {
 	}
 	j := s.jobs.Get()
 	j.req = req
-	par.Rows(len(s.keys), max(1, drawGrain*len(s.keys)/len(req.Z)), j.run)
+	rows := req.count(len(s.keys))
+	par.Rows(rows, max(1, drawGrain*rows/len(req.Z)), j.run)
 	j.req = NoiseRequest{}
 	s.jobs.Put(j)
 	return nil
@@ -66,15 +67,16 @@ type drawJob struct {
 }
 
 func (j *drawJob) rows(lo, hi int) {
-	dim := len(j.req.Z) / len(j.keys)
+	dim := len(j.req.Z) / j.req.count(len(j.keys))
 	for i := lo; i < hi; i++ {
-		g, a, b := j.gens[i], i*dim, (i+1)*dim
-		g.open(j.keys[i].Split("noise", uint64(j.req.Step)).Split("stage", uint64(j.req.Stage)))
+		row := j.req.row(i)
+		g, a, b := j.gens[row], i*dim, (i+1)*dim
+		g.open(j.keys[row].Split("noise", uint64(j.req.Step)).Split("stage", uint64(j.req.Stage)))
 		g.normal(j.req.Z[a:b])
 		if j.req.Integral != nil {
 			integralGivenIncrement(g, j.req.Integral[a:b], j.req.Z[a:b])
 		}
-		uniform(g, j.keys[i], j.req, i)
+		uniform(g, j.keys[row], j.req, i)
 	}
 }
 
@@ -97,18 +99,40 @@ func integralGivenIncrement(g *generator, dst, z []float64) {
 	}
 }
 
-// checkRows refuses a request that does not fit n rows.
+// checkRows refuses a request that does not fit a source of n rows.
 func checkRows(req NoiseRequest, n int) error {
-	if n == 0 || len(req.Z) == 0 || len(req.Z)%n != 0 {
-		return fmt.Errorf("noise source of %d rows: a request for %d numbers is not a whole number for each", n, len(req.Z))
+	for _, row := range req.Rows {
+		if row < 0 || row >= n {
+			return fmt.Errorf("noise source of %d rows: a request for row %d", n, row)
+		}
+	}
+	rows := req.count(n)
+	if rows == 0 || len(req.Z) == 0 || len(req.Z)%rows != 0 {
+		return fmt.Errorf("noise source of %d rows: a request for %d numbers is not a whole number for each of %d", n, len(req.Z), rows)
 	}
 	if req.Integral != nil && len(req.Integral) != len(req.Z) {
 		return fmt.Errorf("noise request for %d numbers and %d integrals: expected as many", len(req.Z), len(req.Integral))
 	}
-	if req.Uniform != nil && len(req.Uniform) != n {
-		return fmt.Errorf("noise request for %d uniform numbers: expected one for each of %d rows", len(req.Uniform), n)
+	if req.Uniform != nil && len(req.Uniform) != rows {
+		return fmt.Errorf("noise request for %d uniform numbers: expected one for each of %d rows", len(req.Uniform), rows)
 	}
 	return nil
+}
+
+// count returns the number of rows asked for, of a batch of n.
+func (req NoiseRequest) count(n int) int {
+	if req.Rows != nil {
+		return len(req.Rows)
+	}
+	return n
+}
+
+// row returns the row of the batch that the i-th row of Z belongs to.
+func (req NoiseRequest) row(i int) int {
+	if req.Rows != nil {
+		return req.Rows[i]
+	}
+	return i
 }
 
 // generator is a stream that is reopened with other keys without allocating.

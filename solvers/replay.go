@@ -18,6 +18,8 @@ func (r *Replay) Normal(req NoiseRequest) error {
 	switch {
 	case req.Uniform != nil:
 		return fmt.Errorf("replayed noise: step %d wants uniform numbers, which a recording of normal ones does not hold", req.Step)
+	case req.Rows != nil:
+		return fmt.Errorf("replayed noise: step %d wants numbers for single rows, and a recording holds those of whole batches", req.Step)
 	case req.Integral != nil:
 		return fmt.Errorf("replayed noise: step %d wants an iterated integral, which a recording of increments does not hold", req.Step)
 	case r.position >= len(r.draws):

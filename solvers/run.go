@@ -24,12 +24,14 @@ func Resume(s State) RunOption { return func(c *runConfig) { c.resume = &s } }
 // Observe calls f after every denoiser evaluation of a step.
 func Observe(f func(Stage)) RunOption { return func(c *runConfig) { c.observe = f } }
 
-// Stage is one denoiser evaluation inside a step. X and Denoised are views
-// valid during the call.
+// Stage is one denoiser evaluation inside a step. Its arrays are views valid
+// during the call.
 type Stage struct {
 	Step, Stage int
-	At          schedules.Level
+	At          schedules.Level // of the first row
 	X, Denoised []float64
+	Rows        []int             // nil for every row; else the rows of the batch that X holds, in order
+	Levels      []schedules.Level // nil where At is that of all rows; else one a row
 }
 
 // StepError is a failure inside a run.

@@ -35,6 +35,7 @@
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
 //	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
 //	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
+//	[soderlind2003] G. Söderlind, Digital Filters in Adaptive Time-Stepping, ACM Transactions on Mathematical Software 29 (2003).
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
@@ -86,7 +87,9 @@ type Properties struct {
 type Solver interface {
 	String() string // parseable: Parse(s.String()) gives back an equal value
 	Properties() Properties
-	// NFE returns the evaluations per sample that a run over g will count.
+	// NFE returns the evaluations per sample that a run over g will count; of
+	// an adaptive method, the most that a row can take before its limit of
+	// attempts ends the run with an error.
 	NFE(g schedules.Grid) int
 	// Start prepares a run from the rows of x, which it copies. It refuses a
 	// problem that it cannot serve before the first evaluation.
@@ -108,7 +111,9 @@ func NoiseLevels(s Solver, g schedules.Grid, on schedules.Schedule) schedules.Gr
 // Stepper is one solver running on one problem. It serves one goroutine and
 // allocates nothing after its first step.
 type Stepper interface {
-	// Step advances every row by one grid interval; io.EOF after the last.
+	// Step advances every row by one grid interval; io.EOF after the last. Of
+	// an adaptive method it is one attempt, accepted or not, of every row that
+	// has not arrived.
 	Step(ctx context.Context) (Step, error)
 	// State returns a copy of everything needed to resume bit for bit.
 	State() State
@@ -123,14 +128,39 @@ type Step struct {
 	Denoised   []float64       // the denoiser's answer of the step's first evaluation, at DenoisedAt
 	DenoisedAt schedules.Level // From, unless the method moves before it evaluates (churn)
 	OrderUsed  int
-	Evals      int     // evaluations per sample so far, this step included
-	ErrEst     float64 // local error estimate; NaN where the method has none
+	Evals      int     // evaluations per sample so far, this step included; the most of any row where rows differ
+	EvalsMean  float64 // their mean over the rows
+	ErrEst     float64 // local error estimate; NaN where the method has none; the greatest of the rows
+
+	// Rows is nil where all rows share levels. An adaptive method has one entry
+	// for each row that it attempted; From and To are then the levels that the
+	// last of the rows stood at before and after, and Denoised holds the last
+	// answer at each row's own From. A view, as X is.
+	Rows []RowStep
+}
+
+// RowStep is one attempt of one row of an adaptive method.
+type RowStep struct {
+	Row      int
+	From, To schedules.Level
+	Rejected bool    // the row stays at From
+	Evals    int     // evaluations of the row so far
+	ErrEst   float64 // in tolerances; NaN for a named step
+}
+
+// stands returns the level of the row after the attempt.
+func (r RowStep) stands() schedules.Level {
+	if r.Rejected {
+		return r.From
+	}
+	return r.To
 }
 
 // Clone returns a Step that owns its arrays.
 func (s Step) Clone() Step {
 	s.X = append([]float64(nil), s.X...)
 	s.Denoised = append([]float64(nil), s.Denoised...)
+	s.Rows = append([]RowStep(nil), s.Rows...)
 	return s
 }
 
@@ -143,6 +173,19 @@ type State struct {
 	History [][]float64 `json:"history,omitempty"` // method-specific, newest first
 	Carry   [][]float64 `json:"carry,omitempty"`   // method-specific, what the last step passed on
 	Noise   int         `json:"noise,omitempty"`   // draws consumed by a replayed source
+	Rows    []RowState  `json:"rows,omitempty"`    // of an adaptive method
+}
+
+// RowState is one row of an adaptive method between two attempts.
+type RowState struct {
+	Phase    int        `json:"phase"`              // 0 before the step from α = 0, 1 between the ends, 2 before the step to σ = 0, 3 arrived
+	Clock    float64    `json:"clock"`              // where it stands, in the variable that steps are measured in
+	Size     float64    `json:"size"`               // of the next attempt
+	Inverse  [2]float64 `json:"inverse"`            // of the errors of the accepted attempts before, in tolerances; 0 for none
+	Rejected bool       `json:"rejected,omitempty"` // the last attempt was
+	Known    bool       `json:"known,omitempty"`    // History holds the answer of the first evaluation
+	Tries    int        `json:"tries"`              // attempts
+	Evals    int        `json:"evals"`
 }
 
 // Noise is a source of standard normal numbers for stochastic steps.
@@ -161,6 +204,7 @@ type Noise interface {
 type NoiseRequest struct {
 	Step, Stage int
 	From, To    schedules.Level
+	Rows        []int     // nil for every row; else the rows of the batch that Z holds, in order
 	Z           []float64 // rows×dim, written
 	Integral    []float64 // nil, or the scaled iterated integral ∫(W−W_from)dτ / (Δτ^{3/2}), written
 	Uniform     []float64 // nil, or one number a row, uniform on [0, 1) and independent of the rest, written

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"snrlab/internal/simd"
 	"snrlab/models"
 	"snrlab/schedules"
 	"snrlab/snr"
@@ -158,45 +157,11 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 	fail := func(format string, args ...any) (Stepper, error) {
 		return nil, fmt.Errorf("solvers: %s: %w", s, fmt.Errorf(format, args...))
 	}
-	if v, ok := s.(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if p.Denoiser == nil {
-		return fail("the problem has no denoiser")
-	}
-	props := s.Properties()
-	if err := walkable(p.Grid, props); err != nil {
+	rows, err := servable(s, p, x, m.check)
+	if err != nil {
 		return fail("%w", err)
 	}
-	dim := models.Dim(p.Denoiser)
-	if dim < 1 {
-		return fail("the denoiser's sample shape %v has no values", p.Denoiser.Shape())
-	}
-	if len(x) == 0 || len(x)%dim != 0 {
-		return fail("the start has %d values: expected a positive multiple of the denoiser's %d", len(x), dim)
-	}
-	rows := len(x) / dim
-	if p.Labels != nil && len(p.Labels) != rows {
-		return fail("%d labels: expected none, or one for each of %d rows", len(p.Labels), rows)
-	}
-	if props.Stochastic && p.Noise == nil {
-		return fail("the method draws noise and the problem has none: set Problem.Noise")
-	}
-	if props.Between {
-		if p.Schedule == nil {
-			return fail("the method evaluates off the grid's levels and the problem has no schedule: set Problem.Schedule")
-		}
-		if err := onPath(p.Grid, p.Schedule.Path()); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if m.check != nil {
-		if err := m.check(p); err != nil {
-			return fail("%w", err)
-		}
-	}
+	props, dim := s.Properties(), models.Dim(p.Denoiser)
 
 	w := &walk{solver: s, method: m, rows: rows, dim: dim, promised: int(props.Order)}
 	w.problem = p
@@ -230,6 +195,51 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 		return fail("the start is %g in row %d, column %d: expected finite values", w.state[i], i/dim, i%dim)
 	}
 	return w, nil
+}
+
+// servable refuses a problem that a solver cannot serve, and returns the number
+// of rows of the start. check is the method's own; may be nil.
+func servable(s Solver, p Problem, x []float64, check func(p Problem) error) (rows int, err error) {
+	if v, ok := s.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return 0, err
+		}
+	}
+	if p.Denoiser == nil {
+		return 0, errors.New("the problem has no denoiser")
+	}
+	props := s.Properties()
+	if err := walkable(p.Grid, props); err != nil {
+		return 0, err
+	}
+	dim := models.Dim(p.Denoiser)
+	if dim < 1 {
+		return 0, fmt.Errorf("the denoiser's sample shape %v has no values", p.Denoiser.Shape())
+	}
+	if len(x) == 0 || len(x)%dim != 0 {
+		return 0, fmt.Errorf("the start has %d values: expected a positive multiple of the denoiser's %d", len(x), dim)
+	}
+	rows = len(x) / dim
+	if p.Labels != nil && len(p.Labels) != rows {
+		return 0, fmt.Errorf("%d labels: expected none, or one for each of %d rows", len(p.Labels), rows)
+	}
+	if props.Stochastic && p.Noise == nil {
+		return 0, errors.New("the method draws noise and the problem has none: set Problem.Noise")
+	}
+	if props.Between {
+		if p.Schedule == nil {
+			return 0, errors.New("the method evaluates off the grid's levels and the problem has no schedule: set Problem.Schedule")
+		}
+		if err := onPath(p.Grid, p.Schedule.Path()); err != nil {
+			return 0, err
+		}
+	}
+	if check != nil {
+		if err := check(p); err != nil {
+			return 0, err
+		}
+	}
+	return rows, nil
 }
 
 func arrays(count, n int) [][]float64 {
@@ -372,7 +382,7 @@ func (w *walk) Step(ctx context.Context) (Step, error) {
 	return Step{
 		Index: w.index - 1, From: g[w.index-1], To: g[w.index],
 		X: w.state, Denoised: denoised, DenoisedAt: w.dAt,
-		OrderUsed: w.order, Evals: w.evals, ErrEst: math.NaN(),
+		OrderUsed: w.order, Evals: w.evals, EvalsMean: float64(w.evals), ErrEst: math.NaN(),
 	}, nil
 }
 
@@ -529,17 +539,8 @@ func (w *walk) lin(dst []float64, terms ...term) {
 	for i, t := range terms {
 		w.coef[i], w.src[i] = t.c, t.v
 	}
-	n := min(len(terms), chunk)
-	ok := simd.Lin(dst, w.coef[:n], w.src[:n]...)
-	for ok && n < len(terms) {
-		// dst takes part in the next pass, in the place of a term that is done.
-		w.coef[n-1], w.src[n-1] = 1, dst
-		m := min(len(terms), n-1+chunk)
-		ok = simd.Lin(dst, w.coef[n-1:m], w.src[n-1:m]...)
-		n = m
-	}
-	if !ok {
-		for i, t := range terms {
+	if !combine(dst, w.coef[:len(terms)], w.src[:len(terms)]) {
+		for i, t := range terms { // combine used the places
 			w.src[i] = t.v
 		}
 		w.err = w.nonFinite(dst, w.src[:len(terms)])
