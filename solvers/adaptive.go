@@ -23,7 +23,7 @@ import (
 // the neighbour of an end where σ/α has no finite logarithm, from or to which
 // the two named steps lead.
 type adaptive struct {
-	clock func(on schedules.Schedule) clock // the variable that steps are measured in
+	in Coordinate // the variable that steps are measured in
 
 	// An attempt makes evals calls of the denoiser. The first is at the row's
 	// own state, and is not repeated after a rejection. stage writes the
@@ -38,10 +38,12 @@ type adaptive struct {
 	// the first of the next attempt.
 	reuse bool
 
-	// first proposes a size for the first attempt of a row, of which the first
-	// call has been made; h0 > 0 sets it for all.
-	first func(r *trial) float64
+	// The first attempt of a row has the size h0, where that is above 0. Else
+	// probe, which knows the first call, writes an argument r.y and its level
+	// r.at[1], and size chooses from the answer.
 	h0    float64
+	probe func(r *trial)
+	size  func(r *trial) float64
 
 	tol      tolerance
 	control  control
@@ -71,6 +73,9 @@ func (a adaptive) nfe(g schedules.Grid) int {
 	}
 	if first < last {
 		n += a.maxSteps * a.evals
+		if a.h0 == 0 {
+			n++
+		}
 	}
 	return n
 }
@@ -120,7 +125,7 @@ type trial struct {
 }
 
 // level returns the level at a reading of the clock.
-func (r *trial) level(u float64) schedules.Level { return r.m.clock.at(u) }
+func (r *trial) level(u float64) schedules.Level { return r.m.level(u) }
 
 // lin writes Σ cᵢ vᵢ into dst, which is none of the vᵢ.
 func (r *trial) lin(dst []float64, terms ...term) {
@@ -175,7 +180,6 @@ type march struct {
 	rows    int
 	dim     int
 	order   int
-	clock   clock
 
 	first, last int     // grid levels that the chosen steps lie between
 	end         float64 // the clock at grid[last]
@@ -215,7 +219,6 @@ func startAdaptive(s Solver, a adaptive, p Problem, x []float64, opts []RunOptio
 	dim, n := models.Dim(p.Denoiser), len(x)
 	m := &march{solver: s, method: a, problem: p, rows: rows, dim: dim, order: int(s.Properties().Order)}
 	m.problem.Grid, m.problem.Labels = slices.Clone(p.Grid), slices.Clone(p.Labels)
-	m.clock = a.clock(p.Schedule)
 	g := m.problem.Grid
 	m.first, m.last = 0, g.Steps()
 	if g[0].Alpha == 0 {
@@ -224,8 +227,8 @@ func startAdaptive(s Solver, a adaptive, p Problem, x []float64, opts []RunOptio
 	if g[m.last].Sigma == 0 && m.last > m.first {
 		m.last--
 	}
-	m.end = m.clock.of(g[m.last])
-	m.sign = math.Copysign(1, m.end-m.clock.of(g[m.first]))
+	m.end = m.reading(g[m.last])
+	m.sign = math.Copysign(1, m.end-m.reading(g[m.first]))
 
 	m.state, m.next, m.d, m.dk = slices.Clone(x), make([]float64, n), make([]float64, n), make([]float64, n)
 	m.in, m.out, m.levels, m.list = make([]float64, n), make([]float64, n), make([]schedules.Level, rows), make([]int, 0, rows)
@@ -248,7 +251,7 @@ func startAdaptive(s Solver, a adaptive, p Problem, x []float64, opts []RunOptio
 		case m.first > 0:
 			r.phase = opening
 		default:
-			r.reach(m.clock.of(g[0]))
+			r.reach(m.reading(g[0]))
 		}
 	}
 	m.start, m.argue, m.answer, m.judge, m.settle = m.startRows, m.argueRows, m.answerRows, m.judgeRows, m.settleRows
@@ -281,6 +284,11 @@ func (m *march) rowsOf(a [][]float64, i int) [][]float64 {
 	return rows
 }
 
+// reading returns the clock at a level, and level the way back.
+func (m *march) reading(l schedules.Level) float64 { return m.method.in.of(l, m.problem.Schedule) }
+
+func (m *march) level(u float64) schedules.Level { return m.method.in.level(u, m.problem.Schedule) }
+
 // keepState makes the row's state what it keeps.
 func (r *trial) keepState() {
 	for _, a := range r.kept {
@@ -297,10 +305,10 @@ func (r *trial) reach(u float64) {
 		r.from, r.phase = g[m.last], closing
 	case u == m.end:
 		r.from, r.phase = g[m.last], arrived
-	case u == m.clock.of(g[m.first]):
+	case u == m.reading(g[m.first]):
 		r.from = g[m.first]
 	default:
-		r.from = m.clock.at(u)
+		r.from = m.level(u)
 	}
 }
 
@@ -386,6 +394,10 @@ func (m *march) attempt(ctx context.Context) error {
 	if len(m.list) == 0 {
 		return nil
 	}
+	if err := m.begin(ctx); err != nil {
+		return err
+	}
+	m.list = m.where(travels)
 	if err := m.aim(); err != nil {
 		return err
 	}
@@ -427,6 +439,35 @@ func (m *march) attempt(ctx context.Context) error {
 	return m.forRows(m.settle)
 }
 
+// begin chooses the size of the first attempt of rows that have made none.
+func (m *march) begin(ctx context.Context) error {
+	m.list = m.where(func(r *trial) bool { return r.phase == traveling && r.tries == 0 })
+	if m.method.h0 > 0 {
+		for _, i := range m.list {
+			m.trials[i].h = m.method.h0
+		}
+		return nil
+	}
+	m.call = 1
+	for _, i := range m.list {
+		m.method.probe(&m.trials[i])
+	}
+	if err := m.failed(); err != nil {
+		return err
+	}
+	if err := m.eval(ctx, m.dk, m.y); err != nil {
+		return err
+	}
+	for _, i := range m.list {
+		r := &m.trials[i]
+		m.slopeOf(r, 1, r.y, m.rowOf(m.dk, i))
+		if r.failure == nil {
+			r.h = m.method.size(r)
+		}
+	}
+	return m.failed()
+}
+
 // forRows runs an operation on the listed rows, in parallel.
 func (m *march) forRows(f func(lo, hi int)) error {
 	par.Rows(len(m.list), m.grain(), f)
@@ -447,13 +488,6 @@ func (m *march) startRows(lo, hi int) {
 			r.euler(r.next, r.to)
 		default:
 			m.slopeOf(r, 0, r.x, m.rowOf(m.d, i))
-			switch {
-			case r.tries > 0 || r.failure != nil:
-			case m.method.h0 > 0:
-				r.h = m.method.h0
-			default:
-				r.h = m.method.first(r)
-			}
 		}
 	}
 }
@@ -488,7 +522,7 @@ func (m *march) aim() error {
 		case r.v == r.u:
 			r.failure = fmt.Errorf("the step size of row %d fell to %g: the problem is not smooth here, or the tolerance is below rounding", i, r.h)
 		case r.v != m.end:
-			r.to = m.clock.at(r.v)
+			r.to = m.level(r.v)
 		}
 		if r.failure != nil {
 			return r.failure
@@ -633,7 +667,7 @@ func (m *march) move(r *trial) RowStep {
 		if m.problem.Grid.Steps() == 1 {
 			r.from, r.phase = r.to, arrived
 		} else {
-			r.reach(m.clock.of(r.to))
+			r.reach(m.reading(r.to))
 		}
 	case closing:
 		r.from, r.phase = r.to, arrived
@@ -792,7 +826,7 @@ func (m *march) resume(s State) error {
 
 // resumable refuses what no run leaves behind.
 func (m *march) resumable(r RowState, history bool) error {
-	start := m.clock.of(m.problem.Grid[m.first])
+	start := m.reading(m.problem.Grid[m.first])
 	switch {
 	case r.Phase < int(opening) || r.Phase > int(arrived):
 		return fmt.Errorf("phase %d: expected 0 to %d", r.Phase, arrived)

@@ -25,6 +25,8 @@ func Registry() spec.Registry[Solver] {
 	choice[Variant](nested, variantNames)
 	choice[Form](nested, formNames)
 	choice[Variable](nested, variableNames)
+	choice[Scheme](nested, schemeNames)
+	choice[Coordinate](nested, coordinateNames)
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
 		// DDIM, ancestral sampling and inversion.
 		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
@@ -33,6 +35,8 @@ func Registry() spec.Registry[Solver] {
 		// Runge–Kutta in one variable.
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
 		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
+		{Name: "rk", Default: RK{}},
+		{Name: "rk-adaptive", Default: RKAdaptive{Method: Dopri5, RTol: 1e-4, ATol: 1e-4, MaxSteps: 10000}},
 
 		// Linear multistep.
 		{Name: "ab2", Default: AdamsBashforth{Order: 2}},

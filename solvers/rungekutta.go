@@ -5,46 +5,9 @@ import (
 	"snrlab/snr"
 )
 
-// tableau holds an explicit Runge–Kutta method: stage i is taken at c[i] with
-// weights a[i] of the earlier slopes; b makes the step.
-type tableau struct {
-	a [][]float64
-	b []float64
-	c []float64
-}
-
-// tableaux are the methods that start a multistep method of order 2 to 6
-// [hairer1993, sections II.1 and II.5]: Heun's, Kutta's third order, the
-// classical fourth, Nyström's fifth and Butcher's sixth.
-var tableaux = map[int]tableau{
-	2: {a: [][]float64{{}, {1}}, b: []float64{1. / 2, 1. / 2}, c: []float64{0, 1}},
-	3: {a: [][]float64{{}, {1. / 2}, {-1, 2}}, b: []float64{1. / 6, 2. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1}},
-	4: {a: [][]float64{{}, {1. / 2}, {0, 1. / 2}, {0, 0, 1}}, b: []float64{1. / 6, 1. / 3, 1. / 3, 1. / 6}, c: []float64{0, 1. / 2, 1. / 2, 1}},
-	5: {
-		a: [][]float64{
-			{},
-			{1. / 3},
-			{4. / 25, 6. / 25},
-			{1. / 4, -3, 15. / 4},
-			{2. / 27, 10. / 9, -50. / 81, 8. / 81},
-			{2. / 25, 12. / 25, 2. / 15, 8. / 75, 0},
-		},
-		b: []float64{23. / 192, 0, 125. / 192, 0, -27. / 64, 125. / 192},
-		c: []float64{0, 1. / 3, 2. / 5, 1, 2. / 3, 4. / 5},
-	},
-	6: {
-		a: [][]float64{
-			{},
-			{1. / 3},
-			{0, 2. / 3},
-			{1. / 12, 1. / 3, -1. / 12},
-			{-1. / 16, 9. / 8, -3. / 16, -3. / 8},
-			{0, 9. / 8, -3. / 8, -3. / 4, 1. / 2},
-			{9. / 44, -9. / 11, 63. / 44, 18. / 11, 0, -16. / 11},
-		},
-		b: []float64{11. / 120, 0, 27. / 40, 27. / 40, -4. / 15, -4. / 15, 11. / 120},
-		c: []float64{0, 1. / 3, 2. / 3, 1. / 3, 1. / 2, 1. / 2, 1},
-	},
+// openings are the methods that start a multistep method, by order.
+var openings = [...]tableau{
+	2: tableaux[Heun2], 3: tableaux[Kutta3], 4: tableaux[RK4], 5: tableaux[Nystrom5], 6: tableaux[Butcher6],
 }
 
 // prepare gives a method of an order what its opening needs.
@@ -53,7 +16,7 @@ func (o Opening) prepare(m *method, order int) {
 	if p < 2 {
 		return
 	}
-	stages := len(tableaux[p].b)
+	stages := openings[p].stages()
 	m.scratch = max(m.scratch, stages+2)
 	evals := m.evals
 	m.cost = func(at place) int {
@@ -70,7 +33,7 @@ func (o Opening) promise(props *Properties, order int) {
 	if p < 2 {
 		return
 	}
-	props.FirstEvals = (p - 1) * (len(tableaux[p].b) - 1)
+	props.FirstEvals = (p - 1) * (openings[p].stages() - 1)
 	props.Between = p > 2
 }
 
@@ -85,9 +48,9 @@ func (o Opening) step(w *walk, order int) bool {
 	if !opens(w.known, p, w.to) {
 		return false
 	}
-	a, t := w.from, tableaux[p]
+	a, t := w.from, &openings[p]
 	h := w.to.Noise() - a.Noise()
-	stages := len(t.b)
+	stages := t.stages()
 	e, y, d := w.tmp[:stages], w.tmp[stages], w.tmp[stages+1]
 	w.slope(e[0], w.x, w.d, a)
 	for i := 1; i < stages; i++ {

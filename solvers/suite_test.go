@@ -1,6 +1,7 @@
 package solvers_test
 
 import (
+	"strings"
 	"testing"
 
 	"snrlab/solvers"
@@ -14,6 +15,9 @@ var variants = []string{
 	"euler-ancestral(eta=0)",
 
 	// Runge–Kutta in one variable.
+	"rk(method=heun2)", "rk(method=midpoint,in=lambda)", "rk(method=ralston2,in=lambda-data)", "rk(method=alpha,alpha=0.4)",
+	"rk(method=kutta3,in=data)", "rk(method=heun3,in=angle)", "rk(method=ralston3)", "rk(method=vdh3)", "rk(method=ssprk3,in=lambda)",
+	"rk(in=t)", "rk(in=angle)", "rk(method=rk38,in=lambda)", "rk(method=euler,in=angle)", "rk(method=bs23)", "rk(method=dopri5,in=lambda)",
 	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
 
 	// Linear multistep.
@@ -50,6 +54,36 @@ func TestSolvers_Invariant(t *testing.T) {
 		all = append(all, s)
 	}
 	for _, s := range all {
+		if s.Properties().Adaptive {
+			continue
+		}
 		t.Run(s.String(), func(t *testing.T) { solvertest.Run(t, s) })
+	}
+}
+
+// adaptive are the adaptive solvers and variants of them, by their tolerance.
+var adaptive = []func(tol float64) solvers.Solver{
+	rkAdaptive(solvers.BS23, solvers.Sigma), rkAdaptive(solvers.BS23, solvers.Log),
+	rkAdaptive(solvers.Dopri5, solvers.Sigma), rkAdaptive(solvers.Dopri5, solvers.Log), rkAdaptive(solvers.Dopri5, solvers.Angle),
+	rkAdaptive(solvers.Dopri5, solvers.InTime), rkAdaptive(solvers.DOP853, solvers.LogData),
+}
+
+func rkAdaptive(method solvers.Scheme, in solvers.Coordinate) func(tol float64) solvers.Solver {
+	return func(tol float64) solvers.Solver {
+		return solvers.RKAdaptive{Method: method, In: in, RTol: tol, ATol: tol, MaxSteps: 10000}
+	}
+}
+
+func TestAdaptive_Invariant(t *testing.T) {
+	covered := map[string]bool{}
+	for _, with := range adaptive {
+		name, _, _ := strings.Cut(with(1e-3).String(), "(")
+		covered[name] = true
+		t.Run(with(1e-3).String(), func(t *testing.T) { solvertest.RunAdaptive(t, with) })
+	}
+	for _, e := range solvers.Registry().Entries {
+		if e.Default.Properties().Adaptive && !covered[e.Name] {
+			t.Errorf("no test of the adaptive solver %s", e.Name)
+		}
 	}
 }

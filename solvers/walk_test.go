@@ -86,56 +86,6 @@ func TestAdamsBashforth_Property(t *testing.T) {
 	}
 }
 
-// Row sums are the nodes, and the weights satisfy the order conditions of every
-// rooted tree [hairer1993, section II.2], and not those of the next order.
-func TestTableaux_Property(t *testing.T) {
-	for order, rk := range tableaux {
-		var phi func(u tree) []float64 // Π over the subtrees of A φ
-		phi = func(u tree) []float64 {
-			v := slices.Repeat([]float64{1}, len(rk.b))
-			for _, sub := range u {
-				f := phi(sub)
-				for i, row := range rk.a {
-					sum := 0.0
-					for j, a := range row {
-						sum += a * f[j]
-					}
-					v[i] *= sum
-				}
-			}
-			return v
-		}
-		defect := func(n int) (worst float64) {
-			for _, u := range trees(n) {
-				sum := 0.0
-				for i, f := range phi(u) {
-					sum += rk.b[i] * f
-				}
-				worst = max(worst, math.Abs(sum-1/u.density()))
-			}
-			return worst
-		}
-		for n := 1; n <= order; n++ {
-			// Weights of up to 4 and seven terms: rounding is 1e-15.
-			if d := defect(n); d > 4e-15 {
-				t.Errorf("order %d: defect %.2g over the trees of %d nodes", order, d, n)
-			}
-		}
-		if d := defect(order + 1); d < 1e-4 {
-			t.Errorf("order %d: also of the next", order)
-		}
-		for i, row := range rk.a {
-			sum := 0.0
-			for _, a := range row {
-				sum += a
-			}
-			if math.Abs(sum-rk.c[i]) > 1e-15 {
-				t.Errorf("order %d: row %d sums to %.16g, its node is %.16g", order, i, sum, rk.c[i])
-			}
-		}
-	}
-}
-
 // The series and the recursion of φ meet, and agree with their integrals
 // φ_k(z) = ∫₀¹ e^{(1−s)z} s^{k−1}/(k−1)! ds.
 func TestPhi_Limit(t *testing.T) {

@@ -81,7 +81,11 @@ func (p orderProblem) slope(t testing.TB, s solvers.Solver, rising bool) (slope,
 	x := initial(start, models.Dim(p.denoiser), rows)
 	problem := solvers.Problem{Denoiser: p.denoiser, Schedule: p.schedule}
 	var want []float64
-	for n := 64; n <= 1024; n *= 2 {
+	n := 64
+	if s.Properties().Order > 4 {
+		n = 16 // 64 steps meet the floor already
+	}
+	for ; n <= 1024; n *= 2 {
 		problem.Grid = grid(t, schedules.Karras{Rho: 7}, p.schedule, n)
 		if rising {
 			slices.Reverse(problem.Grid)

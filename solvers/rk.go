@@ -1,0 +1,130 @@
+package solvers
+
+import (
+	"fmt"
+
+	"snrlab/schedules"
+)
+
+// RK is an explicit Runge–Kutta method on the grid, in a chosen
+// variable [hairer1993, chapter II]. With u, z and dz/du = f of [Coordinate],
+//
+//	k_i = f(z_a + h Σ_j a_ij k_j, u_a + c_i h),   z_b = z_a + h Σ_i b_i k_i,   h = u_b − u_a
+//
+// Order and evaluations a step are those of the scheme; one evaluation in the
+// step to σ = 0, and in the step out of α = 0. Stages inside a step take their
+// levels from the problem's schedule.
+type RK struct {
+	Method Scheme     `json:"method"`
+	In     Coordinate `json:"in"`
+	Alpha  float64    `json:"alpha"` // of method = alpha: place of the second stage, 0 < α ≤ 1
+}
+
+func (s RK) String() string { return Registry().Format("rk", s) }
+
+// Validate reports a method or a variable that is none, and an α that is
+// missing or without effect.
+func (s RK) Validate() error {
+	if err := checkChoice("method", schemeNames, s.Method); err != nil {
+		return err
+	}
+	if err := checkChoice("in", coordinateNames, s.In); err != nil {
+		return err
+	}
+	switch {
+	case s.Method == AlphaHeun && !(s.Alpha > 0 && s.Alpha <= 1):
+		return fmt.Errorf("alpha = %g: method = alpha expects 0 < alpha ≤ 1", s.Alpha)
+	case s.Method != AlphaHeun && s.Alpha != 0:
+		return fmt.Errorf("alpha has no effect with method = %s: leave it out, or set method = alpha", s.Method)
+	}
+	return nil
+}
+
+func (s RK) tableau() tableau {
+	if s.Method == AlphaHeun {
+		return twoStage(s.Alpha)
+	}
+	return tableaux[s.Method]
+}
+
+// evals counts the stages that the weights of the step look at.
+func (s RK) evals(t tableau) int {
+	if t.closes() {
+		return t.stages() - 1
+	}
+	return t.stages()
+}
+
+// Properties implements [Solver].
+func (s RK) Properties() Properties {
+	t := s.tableau()
+	return Properties{
+		Order: float64(t.order), Evals: s.evals(t), LastEvals: 1,
+		PathFree: s.In != InTime, Between: t.inner() || s.In == InTime, Rises: true,
+		Summary:    "explicit Runge–Kutta method in a chosen variable",
+		Equation:   "z_b = z_a + h Σ b_i k_i,  k_i = f(z_a + h Σ a_ij k_j, u_a + c_i h)",
+		References: []string{"hairer1993", "karras2022"},
+	}
+}
+
+func (s RK) method() method {
+	t := s.tableau()
+	n := s.evals(t)
+	return method{evals: n, scratch: n + 2, step: func(w *walk) { s.step(w, &t, n) }}
+}
+
+func (s RK) step(w *walk, t *tableau, n int) {
+	on := w.problem.Schedule
+	u := s.In.of(w.from, on)
+	h := s.In.of(w.to, on) - u
+	k, y, d := w.tmp[:n], w.tmp[n], w.tmp[n+1]
+	slope := func(dst, x, d []float64, at schedules.Level) {
+		p, q := s.In.slope(at, on)
+		w.lin(dst, term{p, x}, term{q, d})
+	}
+	slope(k[0], w.x, w.d, w.from)
+	for i := 1; i < n; i++ {
+		at := w.to
+		switch t.c[i] {
+		case 0:
+			at = w.from
+		case 1:
+		default:
+			at = s.In.level(u+t.c[i]*h, on)
+		}
+		s.combine(w, y, at, h, t.a[i], k)
+		w.eval(d, y, at)
+		slope(k[i], y, d, at)
+	}
+	s.combine(w, w.next, w.to, h, t.b[:n], k)
+}
+
+// combine writes the x of z_a + h Σ aᵢ kᵢ at a level into dst.
+func (s RK) combine(w *walk, dst []float64, at schedules.Level, h float64, a []float64, k [][]float64) {
+	var terms [maxTerms]term
+	n := s.In.terms(&terms, w.from, at, w.x, h, a, k)
+	w.lin(dst, terms[:n]...)
+}
+
+// terms writes the summands of x at level b for z_a + h Σ aᵢ kᵢ, without those
+// of weight 0, and returns their number.
+func (c Coordinate) terms(terms *[maxTerms]term, a, b schedules.Level, x []float64, h float64, weights []float64, k [][]float64) int {
+	scale := c.scale(b)
+	terms[0] = term{c.scale(a) / scale, x}
+	n := 1
+	for i, v := range weights {
+		if v != 0 {
+			terms[n] = term{h * v / scale, k[i]}
+			n++
+		}
+	}
+	return n
+}
+
+// NFE implements [Solver].
+func (s RK) NFE(g schedules.Grid) int { return s.method().nfe(g) }
+
+// Start implements [Solver].
+func (s RK) Start(p Problem, x []float64, opts ...RunOption) (Stepper, error) {
+	return start(s, s.method(), p, x, opts)
+}
