@@ -12,6 +12,7 @@
 //
 // References:
 //
+//	[chen2024gits] D. Chen et al., On the Trajectory Regularity of ODE-based Diffusion Sampling, arXiv 2405.11326.
 //	[crowson2022] K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[diffusers]   P. von Platen et al., Diffusers: state-of-the-art diffusion models, https://github.com/huggingface/diffusers.
 //	[karras2022]  T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.

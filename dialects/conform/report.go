@@ -97,6 +97,8 @@ var runners = map[kind]runner{
 	sigmaTables: runTables,
 	weights:     runWeights,
 	thresholds:  runThresholds,
+	convergence: runConvergence,
+	searches:    runSearches,
 }
 
 func runCases(ctx context.Context, text []byte, problems map[string]models.Denoiser, emit func(Result)) error {
