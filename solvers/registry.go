@@ -27,6 +27,8 @@ func Registry() spec.Registry[Solver] {
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
 	choice[Coordinate](nested, coordinateNames)
+	choice[CorrectorSize](nested, correctorSizeNames)
+	nested[reflect.TypeFor[Solver]()] = func(s string) (any, error) { return Parse(s) }
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
 		// DDIM, ancestral sampling and inversion.
 		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
@@ -58,6 +60,7 @@ func Registry() spec.Registry[Solver] {
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},
 		{Name: "reverse-diffusion", Default: ReverseDiffusion{}},
 		{Name: "sra1", Default: SRA1{}},
+		{Name: "predictor-corrector", Default: PredictorCorrector{Predictor: ReverseDiffusion{}, SNR: 0.16, Steps: 1}, Aliases: []string{"PC"}},
 
 		// Few-step samplers of distilled models.
 

@@ -34,8 +34,10 @@
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
 //	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
+//	[roberts1996]  G. O. Roberts, R. L. Tweedie, Exponential Convergence of Langevin Distributions and Their Discrete Approximations, Bernoulli 2, 1996.
 //	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
 //	[soderlind2003] G. Söderlind, Digital Filters in Adaptive Time-Stepping, ACM Transactions on Mathematical Software 29 (2003).
+//	[song2019]     Y. Song, S. Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, arXiv 1907.05600.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
@@ -77,6 +79,7 @@ type Properties struct {
 	FromData   bool     // and it may start at σ = 0
 	OwnFirst   bool     // the step out of α = 0 is a formula of its own, not the named start
 	Biased     bool     // an exact denoiser and many steps do not give the data's law: made for distilled models
+	Bias       float64  // relative bias of the variance of isotropic data that many steps leave, at most; 0 for an exact law
 	Summary    string   // one line
 	Equation   string   // the update in one line, in the symbols of the package comment
 	Ends       string   // what it does at α = 0 and at σ = 0 where that is not the two named steps; "" where it is
@@ -125,7 +128,7 @@ type Step struct {
 	Index      int             // 0 for the first
 	From, To   schedules.Level // the levels it went between
 	X          []float64       // the state at To, rows×dim
-	Denoised   []float64       // the denoiser's answer of the step's first evaluation, at DenoisedAt
+	Denoised   []float64       // the denoiser's answer of the step's first evaluation after any corrections, at DenoisedAt
 	DenoisedAt schedules.Level // From, unless the method moves before it evaluates (churn)
 	OrderUsed  int
 	Evals      int     // evaluations per sample so far, this step included; the most of any row where rows differ

@@ -39,6 +39,7 @@ var variants = []string{
 	// Stochastic differential equations.
 	"euler-maruyama(variable=lambda)", "euler-maruyama(variable=time)", "euler-maruyama(last=own)", "euler-maruyama(variable=time,last=own)",
 	"reverse-diffusion(last=own)",
+	"predictor-corrector(steps=2)", "predictor-corrector(predictor=ddim)", "predictor-corrector(predictor=dpmpp-2m,steps=2)", "predictor-corrector(predictor=sra1)",
 }
 
 func TestSolvers_Invariant(t *testing.T) {

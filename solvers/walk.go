@@ -29,6 +29,8 @@ type method struct {
 	last    Last          // rule of the step to σ = 0
 	free    bool          // the method has a step of its own from and to every level: none is named
 	lazy    bool          // step evaluates by itself, or not at all; w.d is its first answer
+	correct func(w *walk) // moves w.x at w.from before the step; not at α = 0
+	corrs   int           // denoiser calls that correct adds to a step
 	churn   churn         // noise added before the step
 	noises  int           // noise arrays in use at once; 0 is 1
 	evals   int           // denoiser calls of an inner step
@@ -75,6 +77,9 @@ const (
 func (m method) nfe(g schedules.Grid) int {
 	n, known := 0, 0
 	for i := range g.Steps() {
+		if g[i].Alpha > 0 {
+			n += m.corrs
+		}
 		switch {
 		case m.named(g[i], g[i+1]):
 			n++
@@ -125,6 +130,7 @@ type walk struct {
 	from, to schedules.Level // of this step; from is where D is evaluated
 	x        []float64       // the state at from, read only
 	d        []float64       // D(x, from)
+	answered bool            // a correction has written d already
 	next     []float64       // the state at to, written by the method
 	order    int             // of this step; a method writes it where it is not the promised one
 	promised int             // Properties().Order
@@ -143,6 +149,8 @@ type walk struct {
 	dAt   schedules.Level // level of the step's first evaluation
 	ctx   context.Context // of the step that is running
 	stage int             // evaluations of this step
+	inner int             // those of them that corrections made
+	zUsed int             // noise arrays in use
 	draws int             // noise requests of this step
 	err   error
 
@@ -389,16 +397,22 @@ func (w *walk) Step(ctx context.Context) (Step, error) {
 // take makes w.next.
 func (w *walk) take(ctx context.Context, from, to schedules.Level) {
 	w.from, w.to, w.x = from, to, w.state
-	w.stage, w.draws = 0, 0
+	w.stage, w.draws, w.inner, w.zUsed, w.answered = 0, 0, 0, 0, false
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
 	w.ctx, w.pass = ctx, drop
+	if w.method.correct != nil && from.Alpha > 0 {
+		w.method.correct(w)
+		w.inner, w.zUsed = w.stage, 0
+	}
 	w.method.churn.apply(w)
 	named := w.method.named(from, to)
 	w.dAt = w.from
 	if named || !w.method.lazy {
-		w.eval(w.d, w.x, w.from)
+		if !w.answered {
+			w.eval(w.d, w.x, w.from)
+		}
 		switch w.method.keep {
 		case noise:
 			w.slope(w.e, w.x, w.d, w.from)
@@ -454,7 +468,7 @@ func (w *walk) eval(dst, x []float64, at schedules.Level) {
 		return
 	}
 	w.evals++
-	if w.stage == 0 {
+	if w.stage == w.inner {
 		w.dAt = at
 	}
 	if w.observe != nil {
@@ -472,7 +486,7 @@ func (w *walk) slope(dst, x, d []float64, at schedules.Level) {
 // another. The k-th request of a step fills the k-th of the method's noise
 // arrays, the last one again and again.
 func (w *walk) normal(from, to schedules.Level) []float64 {
-	z, _ := w.draw(from, to, nil)
+	z, _ := w.draw(from, to, nil, nil)
 	return z
 }
 
@@ -482,14 +496,15 @@ func (w *walk) normalIntegral(from, to schedules.Level) (z, integral []float64) 
 	if w.ints == nil {
 		w.ints = make([]float64, len(w.state))
 	}
-	return w.draw(from, to, w.ints)
+	return w.draw(from, to, w.ints, nil)
 }
 
-func (w *walk) draw(from, to schedules.Level, integral []float64) ([]float64, []float64) {
-	z := w.z[min(w.draws, len(w.z)-1)]
+func (w *walk) draw(from, to schedules.Level, integral, uniform []float64) ([]float64, []float64) {
+	z := w.z[min(w.zUsed, len(w.z)-1)]
 	if w.err == nil {
-		w.err = w.problem.Noise.Normal(NoiseRequest{Step: w.index, Stage: w.draws, From: from, To: to, Z: z, Integral: integral})
+		w.err = w.problem.Noise.Normal(NoiseRequest{Step: w.index, Stage: w.draws, From: from, To: to, Z: z, Integral: integral, Uniform: uniform})
 		w.draws++
+		w.zUsed++
 	}
 	return z, integral
 }
