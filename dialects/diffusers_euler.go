@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"snrlab/models"
-	"snrlab/schedules"
 	"snrlab/solvers"
 )
 
@@ -173,84 +172,4 @@ func (t *Translation) restAtEnd() {
 	if n > 2 && t.Grid[n-1].Noise() == t.Grid[n-2].Noise() {
 		t.Grid, t.Idle = t.Grid[:n-1], 1
 	}
-}
-
-// flowMatch is what the classes of flow matching share.
-type flowMatch struct {
-	sigmas []float64 // without the last
-	t      int       // num_train_timesteps
-	quirks []string
-}
-
-// readFlowMatch reads the levels s of x = (1−s)x₀ + sε.
-//
-//	built with   s = shift(i/T), i = T … 1, of which only the ends are kept
-//	n steps      s from one end to the other, uniform, then shifted again
-func readFlowMatch(r Run) flowMatch {
-	c := r.Config
-	f := flowMatch{t: c.Int("num_train_timesteps", 1000)}
-	shift := c.Float("shift", 1)
-	if f.t < 1 || !(shift > 0) || r.Steps < 1 || r.Steps > maxSteps {
-		c.Fail("shift", "is %g, num_train_timesteps %d, and %d steps: expected a number > 0, at least 1, and 1 to %d steps", shift, f.t, r.Steps, maxSteps)
-		f.sigmas = []float64{1}
-		return f
-	}
-	move := shiftFlow(shift)
-	dynamic := c.Bool("use_dynamic_shifting", false)
-	if dynamic {
-		move = func(s float64) float64 { return s }
-	}
-	f.sigmas = linspace(move(1), move(1/float64(f.t)), r.Steps)
-	switch {
-	case dynamic:
-		f.sigmas = each(f.sigmas, readTimeShift(c, r.SetTimesteps))
-	default:
-		f.sigmas = each(f.sigmas, move)
-		if shift != 1 {
-			f.quirks = append(f.quirks, "double-shift")
-		}
-	}
-	if end := c.Float("shift_terminal", 0); end > 0 {
-		scale := (1 - f.sigmas[len(f.sigmas)-1]) / (1 - end)
-		f.sigmas = each(f.sigmas, func(s float64) float64 { return 1 - (1-s)/scale })
-	}
-	if kind := sigmaKind(c, "karras", "exponential", "beta"); kind != "" {
-		f.sigmas = respaced(kind, f.sigmas[len(f.sigmas)-1], f.sigmas[0], len(f.sigmas))
-	}
-	return f
-}
-
-// readTimeShift reads a shift by the size of the image, mu.
-func readTimeShift(c, set *Options) func(s float64) float64 {
-	kind := c.Text("time_shift_type", "exponential", "linear")
-	c.Ignore("base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len") // for pipelines, which make mu of them
-	if !set.Has("mu") {
-		set.Fail("mu", "is missing: expected a number, use_dynamic_shifting is true")
-	}
-	mu := set.Float("mu", 1)
-	if kind == "exponential" {
-		mu = math.Exp(mu)
-	}
-	return func(s float64) float64 { return mu / (mu + (1/s - 1)) }
-}
-
-// flowLine is the schedule of flows, t = s.
-var flowLine schedules.Schedule = schedules.RF{}
-
-func (f flowMatch) times() []float64 {
-	return each(f.sigmas, func(s float64) float64 { return s * float64(f.t) })
-}
-
-func diffusersFlowEuler(r Run) (*Translation, error) {
-	f := readFlowMatch(r)
-	c := r.Config
-	if c.Bool("invert_sigmas", false) {
-		c.Fail("invert_sigmas", "is true: a run from data to noise, which is not translated")
-	}
-	sigmas := withEnd(f.sigmas, 0)
-	t := &Translation{
-		Schedule: flowLine, Grid: gridOf(flowLevel, sigmas), Solver: plainEuler, States: PerCall, Quirks: f.quirks,
-		Tables: map[string][]float64{"sigmas": sigmas, "timesteps": f.times()},
-	}
-	return t, nil
 }

@@ -17,6 +17,7 @@ func Registry() []Translator {
 		{"diffusers", "EulerAncestralDiscreteScheduler", diffusersEulerAncestral},
 		{"diffusers", "EulerDiscreteScheduler", diffusersEuler},
 		{"diffusers", "FlowMatchEulerDiscreteScheduler", diffusersFlowEuler},
+		{"diffusers", "FlowMatchHeunDiscreteScheduler", diffusersFlowHeun},
 		{"diffusers", "HeunDiscreteScheduler", diffusersHeun},
 		{"diffusers", "KDPM2DiscreteScheduler", diffusersKDPM2},
 		{"diffusers", "LMSDiscreteScheduler", diffusersLMS},
