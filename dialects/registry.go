@@ -21,6 +21,8 @@ func Registry() []Translator {
 		{"diffusers", "HeunDiscreteScheduler", diffusersHeun},
 		{"diffusers", "KDPM2DiscreteScheduler", diffusersKDPM2},
 		{"diffusers", "LMSDiscreteScheduler", diffusersLMS},
+		{"diffusers", "ScoreSdeVeScheduler", diffusersScoreSdeVe},
+		{"diffusers", "ScoreSdeVpScheduler", diffusersScoreSdeVp},
 		{"edm", "edm_sampler", edmSampler},
 	}
 }
