@@ -130,6 +130,19 @@ func (w *walk) answer(p Prediction) []float64 {
 	return w.d
 }
 
+// answers adds the last n answers at a place, at or before the running step.
+func (w *walk) answers(p *nodes, of Prediction, at place, n int) {
+	a := at.from()
+	h := halfStep(a, at.to())
+	for i := at.index; i > at.index-n; i-- {
+		v := w.answer(of)
+		if i < w.index {
+			v = w.past[w.index-1-i]
+		}
+		p.add(halfStep(a, at.grid[i])/h, v)
+	}
+}
+
 // exponent is the linear part of a step from a to b: the factor of x, and the
 // one of ∫₀¹ h e^{−h(1−z)} · dz.
 type exponent struct{ h, lin, gain float64 }
@@ -142,13 +155,19 @@ func (p Prediction) exponent(a, b schedules.Level) exponent {
 	return exponent{h, b.Sigma / a.Sigma, b.Alpha}
 }
 
-// exponential writes into dst the step from x that takes the answers of p with
-// weights.
+// terms writes the terms of the step from x that takes the answers of p with
+// weights, and returns their number.
+func (k exponent) terms(dst *[maxTerms]term, x []float64, p *nodes, weights [maxNodes]float64) int {
+	dst[0] = term{k.lin, x}
+	for i, c := range weights[:p.n] {
+		dst[1+i] = term{k.gain * c, p.v[i]}
+	}
+	return 1 + p.n
+}
+
+// exponential writes that step into dst.
 func (w *walk) exponential(dst []float64, k exponent, x []float64, p *nodes, weights [maxNodes]float64) {
 	var terms [maxTerms]term
-	terms[0] = term{k.lin, x}
-	for i, c := range weights[:p.n] {
-		terms[1+i] = term{k.gain * c, p.v[i]}
-	}
-	w.lin(dst, terms[:1+p.n]...)
+	n := k.terms(&terms, x, p, weights)
+	w.lin(dst, terms[:n]...)
 }

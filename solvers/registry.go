@@ -2,6 +2,7 @@ package solvers
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -55,6 +56,7 @@ func Registry() spec.Registry[Solver] {
 
 		// Other exponential integrators, and predictor–corrector pairs.
 		{Name: "unipc", Default: UniPC{Order: 3, Variant: BH2, Predictor: true, Corrector: true}, Aliases: []string{"UniPC"}},
+		{Name: "sa-solver", Default: SASolver{Predictor: 2, Corrector: 2, Tau: 1, SMax: math.Inf(1)}, Aliases: []string{"SA-Solver"}},
 
 		// Stochastic differential equations.
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},

@@ -40,6 +40,7 @@
 //	[song2019]     Y. Song, S. Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, arXiv 1907.05600.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
+//	[xue2023]      S. Xue et al., SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models, arXiv 2309.05019.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
 //	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.

@@ -155,44 +155,34 @@ func (s UniPC) step(w *walk, skip map[int]bool) {
 	if s.Opening.step(w, s.Order) {
 		return
 	}
-	x := w.x
+	at, x := w.place(), w.x
 	if s.Corrector {
 		x = w.fresh[0]
 		w.pass = renew
 		if w.carried && !skip[w.index-1] {
-			s.correct(w, x)
+			s.correct(w, x, at.before())
 		} else {
 			copy(x, w.x)
 		}
 	}
-	at := w.place()
 	w.order = s.Final.order(at, s.Order)
 	if !s.Predictor {
 		w.order = 1
 	}
 	var p nodes
-	p.add(0, w.answer(s.Predict))
-	h := halfStep(w.from, w.to)
-	for m := range w.order - 1 {
-		p.add(halfStep(w.from, w.pastLevel(m))/h, w.past[m])
-	}
+	w.answers(&p, s.Predict, at, w.order)
 	k := s.Predict.exponent(w.from, w.to)
 	w.exponential(w.next, k, x, &p, s.Variant.weights(&p, k.h))
 }
 
-// correct writes the state at w.from into dst, from the corrected state of the
-// level before it and the answers there, before it, and here.
-func (s UniPC) correct(w *walk, dst []float64) {
-	a, b := w.pastLevel(0), w.from
-	order := s.Final.order(place{w.index - 1, w.problem.Grid, w.known - 1}, s.Order)
-	h := halfStep(a, b)
+// correct writes into dst the corrected end of the step before, at a place, from
+// the corrected state that it started at and the answers there and at its end.
+func (s UniPC) correct(w *walk, dst []float64, at place) {
+	order := s.Final.order(at, s.Order)
 	var p nodes
-	p.add(0, w.past[0])
-	for m := 1; m < order; m++ {
-		p.add(halfStep(a, w.pastLevel(m))/h, w.past[m])
-	}
+	w.answers(&p, s.Predict, at, order)
 	p.add(1, w.answer(s.Predict))
-	k := s.Predict.exponent(a, b)
+	k := s.Predict.exponent(at.from(), at.to())
 	weights := s.Variant.weights(&p, k.h)
 	if s.Published && order > 1 {
 		weights = p.missingRow(k.h)

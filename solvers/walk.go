@@ -52,6 +52,9 @@ type place struct {
 func (p place) from() schedules.Level { return p.grid[p.index] }
 func (p place) to() schedules.Level   { return p.grid[p.index+1] }
 
+// before is the place of the step before, one that has left its answer.
+func (p place) before() place { return place{p.index - 1, p.grid, p.known - 1} }
+
 // left is the number of steps after this one.
 func (p place) left() int { return p.grid.Steps() - 1 - p.index }
 

@@ -459,23 +459,14 @@ func nonFinite(t *testing.T, s solvers.Solver) {
 	const dim, rows = 3, 4
 	for _, g := range grids(t) {
 		x := initial(g.grid[0], dim, rows)
-		for at := range s.NFE(g.grid) {
+		var clean []solvers.Stage // of every evaluation
+		sample(t, s, problem(g, dim, rows), x, solvers.Observe(func(e solvers.Stage) { clean = append(clean, e) }))
+		for at := range clean {
 			p := problem(g, dim, rows)
 			p.Denoiser = flaky{cheap{dim}, at, 2*dim + 1, new(int)}
-			// The step that makes evaluation at.
-			step, evals := 0, 0
-			for evals = range s.NFE(g.grid) {
-				if evals = s.NFE(g.grid[:step+2]); evals > at {
-					break
-				}
-				step++
-			}
 			var seen solvers.Stage
 			_, err := solvers.Sample(context.Background(), s, p, x, solvers.Observe(func(e solvers.Stage) { seen = e }))
-			stage := at // within the step
-			if step > 0 {
-				stage -= s.NFE(g.grid[:step+1])
-			}
+			step, stage := clean[at].Step, clean[at].Stage
 			var stepErr *solvers.StepError
 			var bad *solvers.NonFiniteError
 			switch {
