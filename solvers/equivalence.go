@@ -24,12 +24,12 @@ const (
 func Equivalences() []Equivalence {
 	return []Equivalence{
 		{
-			Solvers: []string{"ddim", "euler", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)"},
+			Solvers: []string{"ddim", "euler", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)", "er-sde(order=1,noise=ode)", "gradient-estimation(gamma=1)"},
 			Where:   AnyGrid,
 			Why:     "x̂ is moved along e by the difference of σ/α: explicit Euler in σ/α, the first order of every exponential integrator, and of every multistep method",
 		},
 		{
-			Solvers: []string{"ddim(eta=1)", "euler-ancestral"},
+			Solvers: []string{"ddim(eta=1)", "euler-ancestral", "seeds(stages=1,predict=data)", "er-sde(order=1,noise=sde)", "sa-solver(predictor=1,corrector=0)"},
 			Where:   AnyGrid,
 			Why:     "down to ŝ_down = ŝ_b²/ŝ_a and up by ŝ_b √(1 − ŝ_b²/ŝ_a²) is DDPM's posterior (variance fixed small): g is the same noise, √(σ_b² − g²) the same rest",
 		},
@@ -47,6 +47,21 @@ func Equivalences() []Equivalence {
 			Solvers: []string{"ab2", "ipndm(order=2)"},
 			Where:   UniformNoise,
 			Why:     "the fixed coefficients are the integrals of the Lagrange polynomials there",
+		},
+		{
+			Solvers: []string{"ipndm(order=2)", "gradient-estimation(gamma=1.5)"},
+			Where:   AnyGrid,
+			Why:     "at γ = 3/2 the extrapolation is the second order of Adams–Bashforth on a uniform grid",
+		},
+		{
+			Solvers: []string{"unipc(order=2,variant=vary,corrector=false)", "res-m", "sa-solver(predictor=2,corrector=0,tau=0,variant=vary)"},
+			Where:   AnyGrid,
+			Why:     "the line through the last two answers, integrated exactly",
+		},
+		{
+			Solvers: []string{"unipc(variant=bh1)", "sa-solver(predictor=3,corrector=4,tau=0)"},
+			Where:   AnyGrid,
+			Why:     "without noise the stochastic Adams method is UniPC, a corrector of p+1 answers UniC-p, and its special case for two answers is B(h) = h",
 		},
 		{
 			Solvers: []string{"ab3", "ipndm(order=3)"},
@@ -115,6 +130,10 @@ func Lookalikes() []Lookalike {
 		{"dpm-solver-2(r=0.3)", "dpm-solver-2(r=0.3,form=simple)", "away from r = ½ the midpoint rule has order 1"},
 		{"dpmpp-3m", "dpmpp-3m(published=true)", "φ₃ in place of 2 φ₃ leaves order 2"},
 		{"heun", "dpmpp-2s(r=1)", "both evaluate at b: a trapezoid in σ/α against one with exponential weights"},
+		{"res-2s", "dpmpp-2s", "φ₂/c₂ against φ₁/(2 c₂): the same order, another constant, smaller where D is stiff"},
+		{"seeds(stages=1)", "seeds(stages=1,predict=data)", "e held constant against D: both are the reverse SDE to order 1"},
+		{"er-sde", "er-sde(published=true)", "a parabola with a backward difference for its slope is of order 2"},
+		{"sa-solver(tau=0)", "unipc(order=2)", "a corrector of two answers is UniC-1"},
 		{"unipc(order=1)", "ddim", "the corrector adds an order: UniPC-1 with its corrector is a method of order 2"},
 		{"unipc(variant=bh1)", "unipc(variant=bh2)", "B matters where ρ is ½ and not solved for: in the first steps of order 2"},
 		{"ddim(eta=1)", "euler-maruyama", "both are the reverse SDE to order 1; they differ at order 2 in the step"},

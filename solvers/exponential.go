@@ -85,13 +85,20 @@ func expMoments(dst []float64, h float64) {
 	}
 }
 
-// divided returns c_k = ∫₀¹ h e^{−h(1−z)} Π_{m<k} (z − z_m) dz, the weights of
-// the divided differences of the answers. Where the places come in the order
-// 0, negative ones, 1, nothing in them cancels.
+// divided returns ∫₀¹ h e^{−h(1−z)} Π_{m<k} (z − z_m) dz, the weights of the
+// divided differences of the answers.
 func (p *nodes) divided(h float64) (c [maxNodes]float64) {
-	var moments, q [maxNodes + 1]float64 // q: Π (z − z_m), from the constant up
+	var moments [maxNodes]float64
 	expMoments(moments[:p.n], h)
-	q[0] = 1
+	return p.newton(moments)
+}
+
+// newton returns the weights of the divided differences of the answers under a
+// linear functional with these moments, its values at zⁿ. Where the places come
+// in the order 0, negative ones, 1, and the functional is an integral over
+// [0, 1] with a positive weight, nothing in them cancels.
+func (p *nodes) newton(moments [maxNodes]float64) (c [maxNodes]float64) {
+	q := [maxNodes + 1]float64{1} // Π (z − z_m), from the constant up
 	for k, z := range p.z[:p.n] {
 		for i, m := range moments[:k+1] {
 			c[k] += q[i] * m
@@ -153,6 +160,23 @@ func (p Prediction) exponent(a, b schedules.Level) exponent {
 		return exponent{-h, b.Alpha / a.Alpha, b.Sigma}
 	}
 	return exponent{h, b.Sigma / a.Sigma, b.Alpha}
+}
+
+// stochastic is the linear part of a step of the reverse equation with noise τ,
+// v = τ², and the standard deviation of what it draws:
+//
+//	for D:  x_b = (σ_b/σ_a) e^{−vh} x_a + α_b ∫₀¹ H e^{−H(1−z)} D(z) dz + σ_b √(1 − e^{−2vh}) ζ,  H = (1 + v) h
+//	for e:  x_b = (α_b/α_a) x_a − (1 + v) σ_b ∫₀¹ h e^{h(1−z)} e(z) dz + σ_b √(v (e^{2h} − 1)) ζ
+func (p Prediction) stochastic(a, b schedules.Level, v float64) (k exponent, sd float64) {
+	h := halfStep(a, b)
+	k = p.exponent(a, b)
+	if p == PredictNoise {
+		k.gain *= 1 + v
+		return k, b.Sigma * math.Sqrt(v*math.Expm1(2*h))
+	}
+	k.h *= 1 + v
+	k.lin *= math.Exp(-v * h)
+	return k, b.Sigma * math.Sqrt(-math.Expm1(-2*v*h))
 }
 
 // terms writes the terms of the step from x that takes the answers of p with

@@ -24,6 +24,8 @@ func Registry() spec.Registry[Solver] {
 	choice[Final](nested, finalNames)
 	choice[Prediction](nested, predictionNames)
 	choice[Variant](nested, variantNames)
+	choice[NoiseFunction](nested, noiseFunctionNames)
+	choice[RestartBase](nested, restartBaseNames)
 	choice[Form](nested, formNames)
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
@@ -57,6 +59,12 @@ func Registry() spec.Registry[Solver] {
 		// Other exponential integrators, and predictor–corrector pairs.
 		{Name: "unipc", Default: UniPC{Order: 3, Variant: BH2, Predictor: true, Corrector: true}, Aliases: []string{"UniPC"}},
 		{Name: "sa-solver", Default: SASolver{Predictor: 2, Corrector: 2, Tau: 1, SMax: math.Inf(1)}, Aliases: []string{"SA-Solver"}},
+		{Name: "res-2s", Default: RES2S{C2: 0.5}, Aliases: []string{"RES 2S"}},
+		{Name: "res-m", Default: RESM{Order: 2}, Aliases: []string{"RES multistep"}},
+		{Name: "seeds", Default: SEEDS{Stages: 3, Predict: PredictNoise}, Aliases: []string{"SEEDS-3"}},
+		{Name: "er-sde", Default: ERSDE{Order: 3}, Aliases: []string{"ER-SDE-Solver-3"}},
+		{Name: "gradient-estimation", Default: GradientEstimation{Gamma: 2}, Aliases: []string{"GE"}},
+		{Name: "restart", Default: Restart{Intervals: "[0.06:0.3:2]", SNoise: 1}, Aliases: []string{"Restart"}},
 
 		// Stochastic differential equations.
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},

@@ -191,17 +191,8 @@ func (s SASolver) tau(a schedules.Level) float64 {
 // move writes into dst the step from x at a to b with the answers of p and noise
 // z.
 func (s SASolver) move(w *walk, dst []float64, p *nodes, x []float64, a, b schedules.Level, z []float64) {
-	h, v := halfStep(a, b), s.tau(a)*s.tau(a)
-	k := s.Predict.exponent(a, b)
-	var sd float64
-	if s.Predict == PredictNoise {
-		k.gain *= 1 + v
-		sd = b.Sigma * math.Sqrt(v*math.Expm1(2*h))
-	} else {
-		k.h *= 1 + v
-		k.lin *= math.Exp(-v * h)
-		sd = b.Sigma * math.Sqrt(-math.Expm1(-2*v*h))
-	}
+	v := s.tau(a) * s.tau(a)
+	k, sd := s.Predict.stochastic(a, b, v)
 	weights := s.Variant.weights(p, k.h)
 	var terms [maxTerms]term
 	n := k.terms(&terms, x, p, weights)

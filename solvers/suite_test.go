@@ -36,10 +36,16 @@ var variants = []string{
 	"unipc(order=3,final=lower)", "unipc(order=3,skip=[0,1,2])", "unipc(order=3,predictor=false)", "unipc(order=3,variant=vary,published=true)",
 	"unipc(order=4,start=rk)", "unipc(order=5,start=rk,corrector=false)", "unipc(order=6,start=rk)", "unipc(start=lean)",
 	"sa-solver(tau=0.5)", "sa-solver(predict=noise,variant=vary)", "sa-solver(predictor=3,corrector=0,stmin=0.05,stmax=1)",
-	"sa-solver(tau=0)", "sa-solver(predictor=1,corrector=1,tau=0)", "sa-solver(predictor=3,corrector=4,tau=0,start=rk)",
+	"sa-solver(tau=0)", "sa-solver(predictor=1,corrector=1,tau=0.3)", "sa-solver(predictor=3,corrector=4,tau=0,start=rk)",
 	"sa-solver(predictor=3,corrector=3,tau=0,start=rk,predict=noise)", "sa-solver(predictor=3,corrector=0,tau=0,start=rk)",
 	"sa-solver(predictor=3,corrector=4,tau=0,start=rk,correctend=true)", "sa-solver(predictor=3,corrector=3,tau=0,final=lower)",
 	"sa-solver(correctend=true,predict=noise)",
+	"res-2s(c2=0.3)", "res-2s(c2=1)", "res-m(order=3,start=rk)", "res-m(order=4,start=rk)", "res-m(order=3)",
+	"seeds(stages=1)", "seeds(stages=2)", "seeds(stages=1,predict=data)", "seeds(stages=2,predict=data)", "seeds(predict=data)",
+	"er-sde(order=1)", "er-sde(order=2,noise=sde)", "er-sde(noise=sde1)", "er-sde(noise=sde2)", "er-sde(noise=sde3)", "er-sde(order=2,noise=sde4)",
+	"er-sde(order=1,noise=ode)", "er-sde(order=2,noise=ode)", "er-sde(noise=ode,start=rk)", "er-sde(noise=ode,published=true)",
+	"gradient-estimation(gamma=1.5)", "gradient-estimation(gamma=1)",
+	"restart(base=euler)", "restart(intervals=[0.05:0.5:1:30,1:5:2:40])",
 
 	// Stochastic differential equations.
 	"euler-maruyama(variable=lambda)", "euler-maruyama(variable=time)", "euler-maruyama(last=own)", "euler-maruyama(variable=time,last=own)",
