@@ -98,7 +98,7 @@ func dsHeun(r Run) (*Translation, error) {
 // dsDPM2 has the weights of the paper.
 func dsDPM2(r Run) (*Translation, error) {
 	return dsRun(r, func(o *Options) solvers.Solver {
-		return solvers.DPMSolver2{R: readPlace(o), SMax: math.Inf(1), SNoise: 1}
+		return solvers.DPMSinglestep{Order: 2, Predict: solvers.PredictNoise, R: readPlace(o), SMax: math.Inf(1), SNoise: 1}
 	})
 }
 

@@ -130,7 +130,7 @@ func kDPM2(r Run) (*Translation, error) {
 
 // midpoint is DPM-Solver-2 in its simple form with churn.
 func midpoint(c solvers.Euler, r float64) solvers.Solver {
-	return solvers.DPMSolver2{R: r, Form: solvers.Simple, SChurn: c.SChurn, SMin: c.SMin, SMax: c.SMax, SNoise: c.SNoise}
+	return solvers.DPMSinglestep{Order: 2, Predict: solvers.PredictNoise, R: r, Form: solvers.Simple, SChurn: c.SChurn, SMin: c.SMin, SMax: c.SMax, SNoise: c.SNoise}
 }
 
 // kEulerAncestral draws at every step but the one to 0.
@@ -166,5 +166,5 @@ func lms(o *Options, order int) solvers.Solver {
 }
 
 func kDPMPP2M(r Run) (*Translation, error) {
-	return kRun(r, func(*Options) solvers.Solver { return solvers.DPMPP2M{} })
+	return kRun(r, func(*Options) solvers.Solver { return solvers.DPMMultistep{Order: 2} })
 }

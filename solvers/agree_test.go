@@ -58,6 +58,47 @@ func vp(smin, smax float64) schedules.Schedule {
 	return schedules.OnPath{To: schedules.VPPath{}, Schedule: schedules.EDM{SMin: smin, SMax: smax}}
 }
 
+// Over grid levels that stand where their own intermediate levels would, the
+// singlestep methods are the same as with their own.
+func TestDPMGrid_AgreesWith_Singlestep(t *testing.T) {
+	const rows, n = 4, 6
+	mix, sch := models.GMM16(), vp(0.02, 40)
+	for own, c := range map[string]struct {
+		grid  string
+		order int
+	}{
+		"dpmpp-2s":                      {"dpmpp-2s-grid", 2},
+		"dpmpp-2s(form=taylor)":         {"dpmpp-2s-grid(form=taylor)", 2},
+		"dpmpp-3s(form=taylor)":         {"dpmpp-3s-grid(form=taylor)", 3},
+		"dpm-solver-2":                  {"dpm-solver-2-grid", 2},
+		"dpm-solver-3(form=taylor)":     {"dpm-solver-3-grid(form=taylor)", 3},
+		"dpmpp-sde":                     {"dpmpp-2s-grid(eta=1)", 2},
+		"dpmpp-3s(form=taylor,short=3)": {"dpmpp-3s-grid(form=taylor,final=lower)", 3},
+	} {
+		coarse, fine := gridOf(t, schedules.UniformLambda{}, sch, n), gridOf(t, schedules.UniformLambda{}, sch, n*c.order)
+		if strings.Contains(own, "short") { // the last steps are of orders 2 and 1
+			coarse = append(coarse[:n], fine[3*n-1], fine[3*n])
+		}
+		both, err := solvers.NewBrownian(solvers.RowKeys(rng.New(1), 0, rows), 16, fine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := normals(rows*16, 1)
+		p := solvers.Problem{Denoiser: mix, Schedule: sch, Noise: both}
+		p.Grid = coarse
+		a := run(t, parse(t, own), p, x)
+		p.Grid = fine
+		b := run(t, parse(t, c.grid), p, x)
+		for i := range a {
+			// Rounding of the levels, as above.
+			if d := math.Abs(a[i] - b[i]); d > 1e-11 {
+				t.Errorf("%s and %s differ by %.2g in value %d", own, c.grid, d, i)
+				break
+			}
+		}
+	}
+}
+
 // The fixed coefficients have their full order where they are exact.
 func TestIPNDM_Order(t *testing.T) {
 	gauss, sch := models.Gauss4(), schedules.EDM{SMin: 1, SMax: 3}
@@ -185,7 +226,7 @@ func TestParse_Refuses(t *testing.T) {
 		}
 	}
 	// Literals are checked by Start, and print without a panic.
-	for _, s := range []solvers.Solver{solvers.AdamsBashforth{}, solvers.AdamsBashforth{Order: 2, Opening: 9}, solvers.IPNDM{}, solvers.DPMSolver2{}, solvers.DPMPP3M{Opening: 9}, solvers.EulerMaruyama{Variable: 7}} {
+	for _, s := range []solvers.Solver{solvers.AdamsBashforth{}, solvers.AdamsBashforth{Order: 2, Opening: 9}, solvers.IPNDM{}, solvers.DPMSinglestep{}, solvers.DPMMultistep{Order: 3, Opening: 9}, solvers.DPMGrid{Order: 4}, solvers.EulerMaruyama{Variable: 7}} {
 		if _, err := s.Start(solvers.Problem{Denoiser: models.GM2D(), Grid: gridOf(t, schedules.UniformLambda{}, vp(0.1, 1), 2)}, []float64{1, 2}); err == nil {
 			t.Errorf("%s was not refused", s)
 		}
@@ -207,7 +248,7 @@ func TestParse_Property_Aliases(t *testing.T) {
 	if err != nil || string(b) != `{"start":"rk","last":"own"}` {
 		t.Errorf("JSON %s, %v", b, err)
 	}
-	var s solvers.DPMSolver2
+	var s solvers.DPMSinglestep
 	if err := json.Unmarshal([]byte(`{"r":0.5,"form":"taylor"}`), &s); err != nil || s.Form != solvers.Taylor {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -47,7 +47,7 @@ func BenchmarkStep(b *testing.B) {
 	}
 	var st solvers.Stepper
 	restart := func() {
-		if st, err = (solvers.DPMPP2M{}).Start(solvers.Problem{Denoiser: f, Grid: grid}, x); err != nil {
+		if st, err = (solvers.DPMMultistep{Order: 2}).Start(solvers.Problem{Denoiser: f, Grid: grid}, x); err != nil {
 			b.Fatal(err)
 		}
 		for range 4 { // touch every array

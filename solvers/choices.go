@@ -145,9 +145,11 @@ const (
 	// FinalLower takes an order of at most the number of steps left, the
 	// running one included: steadier at few steps, and capped at order 2.
 	FinalLower
+	// FinalEuler takes the last step with order 1, which caps the order at 2.
+	FinalEuler
 )
 
-var finalNames = []string{"full", "lower"}
+var finalNames = []string{"full", "lower", "euler"}
 
 func (f Final) String() string { return spec.EnumName(f, finalNames) }
 
@@ -163,8 +165,11 @@ func (f *Final) UnmarshalText(b []byte) (err error) {
 // order is the order of a step under f, at most p and what the history allows.
 func (f Final) order(at place, p int) int {
 	p = min(p, at.known+1)
-	if f == FinalLower {
-		p = min(p, at.left()+1)
+	switch {
+	case f == FinalLower:
+		return min(p, at.left()+1)
+	case f == FinalEuler && at.left() == 0:
+		return 1
 	}
 	return p
 }

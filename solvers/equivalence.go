@@ -24,12 +24,12 @@ const (
 func Equivalences() []Equivalence {
 	return []Equivalence{
 		{
-			Solvers: []string{"ddim", "euler", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)", "er-sde(order=1,noise=ode)", "gradient-estimation(gamma=1)"},
+			Solvers: []string{"ddim", "euler", "dpmpp-1", "dpm-solver-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)", "er-sde(order=1,noise=ode)", "gradient-estimation(gamma=1)"},
 			Where:   AnyGrid,
 			Why:     "x̂ is moved along e by the difference of σ/α: explicit Euler in σ/α, the first order of every exponential integrator, and of every multistep method",
 		},
 		{
-			Solvers: []string{"ddim(eta=1)", "euler-ancestral", "seeds(stages=1,predict=data)", "er-sde(order=1,noise=sde)", "sa-solver(predictor=1,corrector=0)"},
+			Solvers: []string{"ddim(eta=1)", "euler-ancestral", "dpmpp-1(eta=1)", "seeds(stages=1,predict=data)", "er-sde(order=1,noise=sde)", "sa-solver(predictor=1,corrector=0)"},
 			Where:   AnyGrid,
 			Why:     "down to ŝ_down = ŝ_b²/ŝ_a and up by ŝ_b √(1 − ŝ_b²/ŝ_a²) is DDPM's posterior (variance fixed small): g is the same noise, √(σ_b² − g²) the same rest",
 		},
@@ -42,6 +42,36 @@ func Equivalences() []Equivalence {
 			Solvers: []string{"dpm-solver-2", "dpm-solver-2(form=simple)"},
 			Where:   AnyGrid,
 			Why:     "at r = ½ the paper's weight 1/(2r) is 1: the midpoint rule",
+		},
+		{
+			Solvers: []string{"dpmpp-2s", "dpmpp-sde(eta=0)", "dpmpp-2s(form=simple)"},
+			Where:   AnyGrid,
+			Why:     "without noise the two-stage SDE sampler is the midpoint of DPM-Solver++(2S)",
+		},
+		{
+			Solvers: []string{"dpmpp-2m", "dpmpp-2m(eta=1e-26)"},
+			Where:   AnyGrid,
+			Why:     "without noise the SDE is the ODE; what is left is √(2ηh)",
+		},
+		{
+			Solvers: []string{"dpmpp-3m", "dpmpp-3m(eta=1e-26)"},
+			Where:   AnyGrid,
+			Why:     "the same at order 3",
+		},
+		{
+			Solvers: []string{"dpm-solver-2m", "dpm-solver-2m(eta=1e-28)"},
+			Where:   AnyGrid,
+			Why:     "the same for e, with √(η (e^{2h} − 1))",
+		},
+		{
+			Solvers: []string{"dpm-solver-3", "dpm-solver-3(eta=1e-14)"},
+			Where:   AnyGrid,
+			Why:     "an ancestral step without noise goes to the level itself",
+		},
+		{
+			Solvers: []string{"dpmpp-3s-grid", "dpmpp-3s-grid(eta=1e-26)"},
+			Where:   AnyGrid,
+			Why:     "the same over blocks of grid levels",
 		},
 		{
 			Solvers: []string{"ab2", "ipndm(order=2)"},
@@ -99,6 +129,16 @@ func Equivalences() []Equivalence {
 			Why: "nor a second step two",
 		},
 		{
+			Solvers: []string{"dpmpp-2m(final=lower)", "dpmpp-2m(final=euler)"},
+			Where:   AnyGrid,
+			Why:     "at order 2 the last step alone is lowered",
+		},
+		{
+			Solvers: []string{"dpmpp-3m(final=lower)", "dpmpp-2m(final=lower)"},
+			Where:   AnyGrid, Steps: 4,
+			Why: "a start and an end of lower orders leave room for no step of order 3: 1, 2, 2, 1",
+		},
+		{
 			Solvers: []string{"ab4", "ab2"},
 			Where:   AnyGrid, Steps: 2,
 			Why: "a cheap start goes through the lower orders",
@@ -128,7 +168,11 @@ func Lookalikes() []Lookalike {
 		{"ab4", "ipndm", "exact weights against those of a uniform grid: the second has order 2 on any other"},
 		{"dpm-solver-2", "dpmpp-2s", "midpoint in λ for e against one for D: the exponential weights differ"},
 		{"dpm-solver-2(r=0.3)", "dpm-solver-2(r=0.3,form=simple)", "away from r = ½ the midpoint rule has order 1"},
-		{"dpmpp-3m", "dpmpp-3m(published=true)", "φ₃ in place of 2 φ₃ leaves order 2"},
+		{"dpmpp-3m", "dpmpp-3m(second=half)", "φ₃ in place of 2 φ₃ leaves order 2"},
+		{"dpmpp-sde", "dpmpp-2s(eta=1)", "noise in both stages against noise after them"},
+		{"dpmpp-2m", "dpmpp-2m(form=taylor)", "midpoint and Heun weights of the slope: both of order 2"},
+		{"ddim(eta=0.5)", "dpmpp-1(eta=0.5)", "g² = η² σ² (1 − e^{−2h}) against σ² (1 − e^{−2ηh}): one method at η = 0 and 1 alone"},
+		{"dpmpp-1(eta=1)", "dpm-solver-1(eta=1)", "the reverse SDE with D held constant against e held constant"},
 		{"heun", "dpmpp-2s(r=1)", "both evaluate at b: a trapezoid in σ/α against one with exponential weights"},
 		{"res-2s", "dpmpp-2s", "φ₂/c₂ against φ₁/(2 c₂): the same order, another constant, smaller where D is stiff"},
 		{"seeds(stages=1)", "seeds(stages=1,predict=data)", "e held constant against D: both are the reverse SDE to order 1"},

@@ -21,3 +21,16 @@ func phi(z float64) (p1, p2, p3 float64) {
 	p2 = 0.5 + z*p3
 	return 1 + z*p2, p2, p3
 }
+
+// phiScaled returns e^{−z} φ₁(z), e^{−z} φ₂(z) and e^{−z} φ₃(z), which are finite
+// where e^z is not.
+func phiScaled(z float64) (p1, p2, p3 float64) {
+	e := math.Exp(-z)
+	if math.Abs(z) <= 1 {
+		p1, p2, p3 = phi(z)
+		return e * p1, e * p2, e * p3
+	}
+	p1 = -math.Expm1(-z) / z
+	p2 = (p1 - e) / z
+	return p1, p2, (p2 - e/2) / z
+}

@@ -27,6 +27,9 @@ func Registry() spec.Registry[Solver] {
 	choice[NoiseFunction](nested, noiseFunctionNames)
 	choice[RestartBase](nested, restartBaseNames)
 	choice[Form](nested, formNames)
+	choice[Second](nested, secondNames)
+	choice[Inner](nested, innerNames)
+	choice[Draws](nested, drawsNames)
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
 	choice[Coordinate](nested, coordinateNames)
@@ -50,11 +53,21 @@ func Registry() spec.Registry[Solver] {
 		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
 
 		// DPM-Solver and DPM-Solver++.
-		{Name: "dpm-solver-2", Default: DPMSolver2{R: 0.5, SMax: noChurn.SMax, SNoise: noChurn.SNoise}, Aliases: []string{"DPM2", "DPM-Solver-2"}},
-		{Name: "dpmpp-1", Default: DPMPP1{}},
-		{Name: "dpmpp-2m", Default: DPMPP2M{}, Aliases: []string{"DPM++ 2M", "DPM-Solver++(2M)"}},
-		{Name: "dpmpp-3m", Default: DPMPP3M{}, Aliases: []string{"DPM-Solver++(3M)"}},
-		{Name: "dpmpp-2s", Default: DPMPP2S{R: 0.5}, Aliases: []string{"DPM++ 2S", "DPM-Solver++(2S)"}},
+		{Name: "dpm-solver-1", Default: DPMMultistep{Order: 1, Predict: PredictNoise, SNoise: 1}},
+		{Name: "dpm-solver-2", Default: dpmSinglestep(2, PredictNoise), Aliases: []string{"DPM2", "DPM-Solver-2"}},
+		{Name: "dpm-solver-3", Default: dpmSinglestep(3, PredictNoise), Aliases: []string{"DPM-Solver-3"}},
+		{Name: "dpm-solver-2m", Default: DPMMultistep{Order: 2, Predict: PredictNoise, SNoise: 1}},
+		{Name: "dpm-solver-3m", Default: DPMMultistep{Order: 3, Predict: PredictNoise, SNoise: 1}},
+		{Name: "dpm-solver-2-grid", Default: DPMGrid{Order: 2, Predict: PredictNoise, SNoise: 1}},
+		{Name: "dpm-solver-3-grid", Default: DPMGrid{Order: 3, Predict: PredictNoise, SNoise: 1}},
+		{Name: "dpmpp-1", Default: DPMMultistep{Order: 1, SNoise: 1}},
+		{Name: "dpmpp-2s", Default: dpmSinglestep(2, PredictData), Aliases: []string{"DPM++ 2S", "DPM-Solver++(2S)"}},
+		{Name: "dpmpp-3s", Default: dpmSinglestep(3, PredictData), Aliases: []string{"DPM-Solver++(3S)"}},
+		{Name: "dpmpp-2m", Default: DPMMultistep{Order: 2, SNoise: 1}, Aliases: []string{"DPM++ 2M", "DPM-Solver++(2M)"}},
+		{Name: "dpmpp-3m", Default: DPMMultistep{Order: 3, SNoise: 1}, Aliases: []string{"DPM++ 3M", "DPM-Solver++(3M)"}},
+		{Name: "dpmpp-2s-grid", Default: DPMGrid{Order: 2, SNoise: 1}},
+		{Name: "dpmpp-3s-grid", Default: DPMGrid{Order: 3, SNoise: 1}},
+		{Name: "dpmpp-sde", Default: DPMPPSDE{R: 0.5, Eta: 1, SNoise: 1}, Aliases: []string{"DPM++ SDE"}},
 
 		// Other exponential integrators, and predictor–corrector pairs.
 		{Name: "unipc", Default: UniPC{Order: 3, Variant: BH2, Predictor: true, Corrector: true}, Aliases: []string{"UniPC"}},
@@ -86,6 +99,16 @@ func Registry() spec.Registry[Solver] {
 var variants = map[string]string{
 	"DDPM": "ddim(eta=1)",
 	"LMS":  "ab4(last=own)",
+
+	"DPM2 a":               "dpm-solver-2(eta=1)",
+	"DPM++ 2S a":           "dpmpp-2s(eta=1)",
+	"DPM++ 2M SDE":         "dpmpp-2m(eta=1)",
+	"DPM++ 2M SDE Heun":    "dpmpp-2m(form=taylor,eta=1)",
+	"DPM++ 3M SDE":         "dpmpp-3m(form=taylor,second=half,eta=1)",
+	"SDE-DPM-Solver-1":     "dpm-solver-1(eta=1)",
+	"SDE-DPM-Solver-2M":    "dpm-solver-2m(eta=1)",
+	"SDE-DPM-Solver++(1)":  "dpmpp-1(eta=1)",
+	"SDE-DPM-Solver++(2M)": "dpmpp-2m(eta=1)",
 }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names

@@ -27,8 +27,21 @@ var variants = []string{
 	// DPM-Solver and DPM-Solver++.
 	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",
 	"dpm-solver-2(r=0.3,form=simple)", "dpm-solver-2(r=0.8,form=taylor)",
-	"dpmpp-2s(r=0.3)", "dpmpp-2s(r=1)",
-	"dpmpp-3m(start=rk)", "dpmpp-3m(published=true)", "dpmpp-3m(start=rk,published=true)",
+	"dpm-solver-2(inner=t)", "dpm-solver-2(short=1)", "dpm-solver-2(eta=1)",
+	"dpm-solver-3(form=taylor)", "dpm-solver-3(r=0.2,r2=0.9)", "dpm-solver-3(inner=t)", "dpm-solver-3(short=1)",
+	"dpm-solver-3(short=3)", "dpm-solver-3(eta=1)", "dpm-solver-3(short=2,eta=0.4,snoise=1)",
+	"dpm-solver-2m(form=taylor)", "dpm-solver-2m(final=lower)", "dpm-solver-3m(start=lean)",
+	"dpm-solver-1(eta=1)", "dpm-solver-2m(eta=1)", "dpm-solver-2m(form=taylor,eta=1)", "dpm-solver-3m(second=half)",
+	"dpm-solver-2-grid(form=taylor)", "dpm-solver-3-grid(form=taylor)",
+	"dpmpp-1(eta=1)", "dpmpp-1(eta=0.5)",
+	"dpmpp-2s(r=0.3)", "dpmpp-2s(r=1)", "dpmpp-2s(form=taylor)", "dpmpp-2s(eta=1)",
+	"dpmpp-3s(form=taylor)", "dpmpp-3s(short=2)",
+	"dpmpp-2m(form=taylor)", "dpmpp-2m(eta=1)", "dpmpp-2m(form=taylor,eta=1)", "dpmpp-2m(final=lower,eta=0.5)",
+	"dpmpp-3m(start=rk)", "dpmpp-3m(start=lean)", "dpmpp-3m(second=half)", "dpmpp-3m(start=lean,second=half)",
+	"dpmpp-3m(start=lean,final=euler)", "dpmpp-3m(final=lower)", "dpmpp-3m(second=flipped)",
+	"dpmpp-3m(eta=1)", "dpmpp-3m(form=taylor,second=half,eta=1)",
+	"dpmpp-2s-grid(form=taylor)", "dpmpp-3s-grid(form=taylor)", "dpmpp-3s-grid(final=euler)", "dpmpp-2s-grid(eta=1)", "dpmpp-2s-grid(eta=1,draws=apart)", "dpmpp-3s-grid(eta=1)", "dpm-solver-3-grid(eta=0.5)",
+	"dpmpp-sde(eta=0)", "dpmpp-sde(r=0.3,eta=0.5)", "dpmpp-sde(draws=apart)", "dpmpp-sde(r=1)",
 
 	// Other exponential integrators, and predictor–corrector pairs.
 	"unipc(order=1)", "unipc(order=1,variant=bh1,predict=noise)", "unipc(order=2,start=rk)", "unipc(order=2,variant=bh1,start=rk,predict=noise)",

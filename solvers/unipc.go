@@ -127,7 +127,7 @@ func (s UniPC) order() float64 {
 	switch {
 	case s.Published:
 		order = 1
-	case s.Final == FinalLower: // whose last step is of order 1
+	case s.Final != FinalFull: // whose last step is of order 1
 		order = min(order, 2)
 	case s.Opening == Cheap && (!s.Corrector || skip[0]): // whose first step is of order 1
 		order = min(order, 2)
