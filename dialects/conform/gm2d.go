@@ -129,7 +129,7 @@ func runConvergence(ctx context.Context, text []byte, _ map[string]models.Denois
 		end := start
 		for i, r := range f.AMED[key].R {
 			problem.Grid = g[i : i+2]
-			s := solvers.DPMSolver2{R: r, Form: solvers.Simple, SMax: math.Inf(1), SNoise: 1}
+			s := solvers.DPMSinglestep{Order: 2, Predict: solvers.PredictNoise, R: r, Form: solvers.Simple, SMax: math.Inf(1), SNoise: 1}
 			if end, err = solvers.Sample(ctx, s, problem, end); err != nil {
 				break
 			}
