@@ -153,6 +153,41 @@ func Equivalences() []Equivalence {
 			Where:   WithoutTheEnds, Steps: 1,
 			Why: "the Runge–Kutta start of order 2 is Heun's step",
 		},
+		{
+			Solvers: []string{"ddim", "rk(method=euler)", "rk(method=euler,in=data)"},
+			Where:   AnyGrid,
+			Why:     "Euler's step for x/α in σ/α and for x/σ in α/σ: the straight line between x₀ = D and ε = e in both",
+		},
+		{
+			Solvers: []string{"heun", "rk(method=heun2)", "rk(method=alpha,alpha=1)"},
+			Where:   AnyGrid,
+			Why:     "the trapezoidal rule in σ/α",
+		},
+		{
+			Solvers: []string{"ab2", "ipndm-v(order=2)"},
+			Where:   AnyGrid,
+			Why:     "Newton's form of the same polynomial's integral",
+		},
+		{
+			Solvers: []string{"ab3", "ipndm-v(order=3)"},
+			Where:   AnyGrid,
+			Why:     "the same at order 3",
+		},
+		{
+			Solvers: []string{"ab4", "ipndm-v"},
+			Where:   AnyGrid,
+			Why:     "the same at order 4",
+		},
+		{
+			Solvers: []string{"ipndm-v(order=3)", "ipndm-v(order=3,published=true)"},
+			Where:   UniformNoise,
+			Why:     "the bracket of the program of iPNDM's variable-step form is right there",
+		},
+		{
+			Solvers: []string{"pndm(start=plms)", "heun"},
+			Where:   WithoutTheEnds, Steps: 1,
+			Why: "PLMS opens with Heun's step",
+		},
 	}
 }
 
@@ -173,6 +208,11 @@ func Lookalikes() []Lookalike {
 		{"dpmpp-2m", "dpmpp-2m(form=taylor)", "midpoint and Heun weights of the slope: both of order 2"},
 		{"ddim(eta=0.5)", "dpmpp-1(eta=0.5)", "g² = η² σ² (1 − e^{−2h}) against σ² (1 − e^{−2ηh}): one method at η = 0 and 1 alone"},
 		{"dpmpp-1(eta=1)", "dpm-solver-1(eta=1)", "the reverse SDE with D held constant against e held constant"},
+		{"ipndm-v", "ipndm-v(published=true)", "a sign, a bracket and a ratio of steps in the weights of order 4"},
+		{"deis(in=lambda)", "ab3", "polynomials in log σ/α against polynomials in σ/α"},
+		{"pndm", "ipndm", "one method with two starts"},
+		{"rk(method=midpoint)", "rk(method=midpoint,in=lambda)", "a Runge–Kutta method of order 2 and up depends on its variable"},
+		{"dpm-solver-2", "rk(method=midpoint,in=lambda)", "both evaluate at the middle of λ: the slope e against σ/α e"},
 		{"heun", "dpmpp-2s(r=1)", "both evaluate at b: a trapezoid in σ/α against one with exponential weights"},
 		{"res-2s", "dpmpp-2s", "φ₂/c₂ against φ₁/(2 c₂): the same order, another constant, smaller where D is stiff"},
 		{"seeds(stages=1)", "seeds(stages=1,predict=data)", "e held constant against D: both are the reverse SDE to order 1"},

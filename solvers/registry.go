@@ -33,6 +33,7 @@ func Registry() spec.Registry[Solver] {
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
 	choice[Coordinate](nested, coordinateNames)
+	choice[PseudoOpening](nested, pseudoNames)
 	choice[CorrectorSize](nested, correctorSizeNames)
 	nested[reflect.TypeFor[Solver]()] = func(s string) (any, error) { return Parse(s) }
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
@@ -51,6 +52,9 @@ func Registry() spec.Registry[Solver] {
 		{Name: "ab3", Default: AdamsBashforth{Order: 3}},
 		{Name: "ab4", Default: AdamsBashforth{Order: 4}},
 		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
+		{Name: "ipndm-v", Default: IPNDMV{Order: 4}},
+		{Name: "pndm", Default: PNDM{}, Aliases: []string{"PNDM"}},
+		{Name: "deis", Default: DEIS{Order: 3, In: InTime}, Aliases: []string{"DEIS", "tAB-DEIS"}},
 
 		// DPM-Solver and DPM-Solver++.
 		{Name: "dpm-solver-1", Default: DPMMultistep{Order: 1, Predict: PredictNoise, SNoise: 1}},

@@ -23,6 +23,10 @@ var variants = []string{
 	// Linear multistep.
 	"ab2(start=rk)", "ab3(start=rk)", "ab4(start=rk)", "ab4(start=rk,last=own)", "ab3(last=own)", "ab3(start=lean)", "ab4(start=lean)",
 	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
+	"ipndm-v(start=rk)", "ipndm-v(order=2,last=own)", "ipndm-v(order=3,start=lean)", "ipndm-v(order=3,start=rk,published=true)", "ipndm-v(start=rk,published=true)",
+	"pndm(start=plms)", "pndm(start=plms,last=own)",
+	"deis(order=4,start=rk)", "deis(start=rk)", "deis(start=lean)", "deis(order=2,final=lower)",
+	"deis(in=lambda)", "deis(in=lambda,start=rk)", "deis(order=2,in=lambda)",
 
 	// DPM-Solver and DPM-Solver++.
 	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",

@@ -86,6 +86,48 @@ func TestAdamsBashforth_Property(t *testing.T) {
 	}
 }
 
+// The variable-step form of iPNDM has these weights in another shape. What its
+// program has in their place is right up to order 3 on uniform grids, and beyond
+// that nowhere; its weights of order 4 do not even add up to 1 on others.
+func TestIPNDMV_Property(t *testing.T) {
+	nodes := []float64{3, 4.1, 6, 6.7}
+	uniform := []float64{3, 4, 5, 6}
+	weights := func(nodes []float64, b float64, published bool) (got, want []float64) {
+		h := b - nodes[0]
+		var before []float64
+		for k := 1; k < len(nodes); k++ {
+			before = append(before, nodes[k-1]-nodes[k])
+		}
+		w := newtonWeights(h, before, published)
+		want = make([]float64, len(nodes))
+		abWeights(want, nodes, b)
+		for i := range want {
+			got = append(got, h*w[i])
+		}
+		return got, want
+	}
+	distance := func(a, b []float64) (d float64) {
+		for i := range a {
+			d = max(d, math.Abs(a[i]-b[i]))
+		}
+		return d
+	}
+	for order := 2; order <= 4; order++ {
+		got, want := weights(nodes[:order], 2.3, false)
+		if d := distance(got, want); d > 1e-14 { // rounding
+			t.Errorf("order %d: weights %v, expected %v", order, got, want)
+		}
+		got, want = weights(uniform[:order], 2, true)
+		if d := distance(got, want); (d < 1e-14) != (order < 4) {
+			t.Errorf("order %d: the published weights on a uniform grid are off by %g", order, d)
+		}
+		got, _ = weights(nodes[:order], 2.3, true)
+		if d := math.Abs(total(got) + 0.7); (d < 1e-14) != (order < 4) {
+			t.Errorf("order %d: the published weights add up to %g in a step of −0.7", order, total(got))
+		}
+	}
+}
+
 // The series and the recursion of φ meet, and agree with their integrals
 // φ_k(z) = ∫₀¹ e^{(1−s)z} s^{k−1}/(k−1)! ds.
 func TestPhi_Limit(t *testing.T) {
