@@ -89,6 +89,9 @@ func Registry() spec.Registry[Solver] {
 		{Name: "sra1", Default: SRA1{}},
 		{Name: "predictor-corrector", Default: PredictorCorrector{Predictor: ReverseDiffusion{}, SNR: 0.16, Steps: 1}, Aliases: []string{"PC"}},
 
+		// Parallel in time.
+		{Name: "paradigms", Default: ParaDiGMS{Window: 16, Tol: 1e-3}, Aliases: []string{"ParaDiGMS"}},
+
 		// Few-step samplers of distilled models.
 
 		// Learned coefficients.

@@ -39,6 +39,7 @@
 //	[permenter2023] F. Permenter, C. Yuan, Interpreting and Improving Diffusion Models from an Optimization Perspective, arXiv 2306.04848.
 //	[roberts1996]  G. O. Roberts, R. L. Tweedie, Exponential Convergence of Langevin Distributions and Their Discrete Approximations, Bernoulli 2, 1996.
 //	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
+//	[shih2023]     A. Shih et al., Parallel Sampling of Diffusion Models, arXiv 2305.16317.
 //	[soderlind2003] G. Söderlind, Digital Filters in Adaptive Time-Stepping, ACM Transactions on Mathematical Software 29 (2003).
 //	[song2019]     Y. Song, S. Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, arXiv 1907.05600.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.

@@ -103,8 +103,22 @@ func rkAdaptive(method solvers.Scheme, in solvers.Coordinate) func(tol float64) 
 	}
 }
 
+// parallel are the solvers that hold several points of a path at once.
+var parallel = []string{
+	"paradigms", "paradigms(window=3,tol=0.1)", "paradigms(window=4,lag=true)", "paradigms(window=4,eta=1,tol=0.01)",
+}
+
 func TestAdaptive_Invariant(t *testing.T) {
 	covered := map[string]bool{}
+	for _, name := range parallel {
+		s, err := solvers.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, _, _ := strings.Cut(name, "(")
+		covered[entry] = true
+		t.Run(name, func(t *testing.T) { solvertest.RunParallel(t, s) })
+	}
 	for _, with := range adaptive {
 		name, _, _ := strings.Cut(with(1e-3).String(), "(")
 		covered[name] = true

@@ -45,7 +45,10 @@ func RunAdaptive(t *testing.T, with func(tol float64) solvers.Solver) {
 	t.Run("Evaluations", func(t *testing.T) { adaptiveEvaluations(t, s) })
 	t.Run("Rows", func(t *testing.T) { adaptiveRows(t, s) })
 	t.Run("Resume", func(t *testing.T) { adaptiveResumes(t, s) })
-	t.Run("Retry", func(t *testing.T) { adaptiveFails(t, s) })
+	t.Run("Retry", func(t *testing.T) {
+		adaptiveFails(t, s)
+		unlimited(t, s)
+	})
 	t.Run("Alloc", func(t *testing.T) { adaptiveAllocates(t, with(1e-9)) })
 	t.Run("Inputs", func(t *testing.T) { inputs(t, s) })
 	t.Run("Refuses", func(t *testing.T) { refuses(t, s) })
@@ -335,7 +338,12 @@ func adaptiveFails(t *testing.T, s solvers.Solver) {
 	if _, err := begin(t, s, problem(g, dim, 1), initial(g.grid[0], dim, 1)).Step(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a step under a cancelled context gives %v", err)
 	}
-	// A denoiser that no step size is small enough for.
+}
+
+// unlimited runs on a denoiser that no step size is small enough for.
+func unlimited(t *testing.T, s solvers.Solver) {
+	const dim = 3
+	g := grids(t)[3]
 	p := problem(g, dim, 2)
 	p.Denoiser = jumpy{cheap{dim}}
 	_, err := solvers.Sample(context.Background(), s, p, initial(g.grid[0], dim, 2))
@@ -359,8 +367,12 @@ func (j jumpy) Denoise(ctx context.Context, dst []float64, q models.Query) error
 }
 
 func adaptiveAllocates(t *testing.T, s solvers.Solver) {
+	adaptiveAllocatesOn(t, s, grids(t)[3])
+}
+
+func adaptiveAllocatesOn(t *testing.T, s solvers.Solver, g named) {
+	t.Helper()
 	const dim, rows, runs = 16, 4, 8
-	g := grids(t)[3]
 	st := begin(t, s, problem(g, dim, rows), spread(g.grid[0], dim, rows))
 	ctx := context.Background()
 	if _, err := st.Step(ctx); err != nil {
