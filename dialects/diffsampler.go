@@ -122,3 +122,41 @@ func dsIPNDM(r Run) (*Translation, error) {
 		return solvers.IPNDM{Order: order}
 	})
 }
+
+// dsOrders reads the orders of a multistep sampler.
+func dsOrders(o *Options, otherwise, most int) (order int, lower bool) {
+	order = o.Int("max_order", otherwise)
+	if order < 1 || order > most {
+		o.Fail("max_order", "is %d: expected 1 to %d", order, most)
+		order = 1
+	}
+	return order, o.Bool("lower_order_final", true) && order > 1
+}
+
+// dsForced marks a run whose x₀ predictions are always thresholded.
+func dsForced(t *Translation) {
+	t.Wrap = chain(changed(threshold{0.995, 1, noCeiling}.apply), t.Wrap)
+	t.Quirks = append(t.Quirks, "forced-thresholding")
+}
+
+// dsUniPC writes its states down as the steps correct them.
+func dsUniPC(r Run) (*Translation, error) {
+	order, lower := dsOrders(r.Args, 3, 6)
+	s := solvers.UniPC{Order: order, Variant: solvers.BH2, Predictor: true, Corrector: true}
+	if lower {
+		s.Final = solvers.FinalLower
+	}
+	if r.Args.Text("variant", "bh2", "bh1") == "bh1" {
+		s.Variant = solvers.BH1
+	}
+	data := r.Args.Bool("predict_x0", true)
+	if !data {
+		s.Predict = solvers.PredictNoise
+	}
+	t, err := dsRun(r, func(*Options) solvers.Solver { return s })
+	t.States = Corrected
+	if data {
+		dsForced(t)
+	}
+	return t, err
+}

@@ -13,6 +13,7 @@ func Registry() []Translator {
 		{"diff-sampler", "euler_sampler", dsEuler},
 		{"diff-sampler", "heun_sampler", dsHeun},
 		{"diff-sampler", "ipndm_sampler", dsIPNDM},
+		{"diff-sampler", "unipc_sampler", dsUniPC},
 		{"diffusers", "EDMEulerScheduler", diffusersEDMEuler},
 		{"diffusers", "EulerAncestralDiscreteScheduler", diffusersEulerAncestral},
 		{"diffusers", "EulerDiscreteScheduler", diffusersEuler},
@@ -21,8 +22,11 @@ func Registry() []Translator {
 		{"diffusers", "HeunDiscreteScheduler", diffusersHeun},
 		{"diffusers", "KDPM2DiscreteScheduler", diffusersKDPM2},
 		{"diffusers", "LMSDiscreteScheduler", diffusersLMS},
+		{"diffusers", "SASolverScheduler", diffusersSASolver},
 		{"diffusers", "ScoreSdeVeScheduler", diffusersScoreSdeVe},
 		{"diffusers", "ScoreSdeVpScheduler", diffusersScoreSdeVp},
+		{"diffusers", "UniPCMultistepScheduler", diffusersUniPC},
 		{"edm", "edm_sampler", edmSampler},
+		{"unipc", "UniPC.sample", unipcSample},
 	}
 }

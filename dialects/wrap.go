@@ -40,6 +40,12 @@ func (a answers) Denoise(ctx context.Context, dst []float64, q models.Query) err
 // Differs from the paper, which has no ceiling.
 type threshold struct{ ratio, floor, ceiling float64 }
 
+// noCeiling is the ceiling of programs that have none.
+var noCeiling = math.Inf(1)
+
+// wrapper changes what a denoiser answers.
+type wrapper = func(models.Denoiser) models.Denoiser
+
 func (t threshold) apply(row []float64) {
 	s := min(max(quantile(row, t.ratio), t.floor), t.ceiling)
 	for i, v := range row {

@@ -141,6 +141,7 @@ func (s SASolver) step(w *walk) {
 		w.pass = renew
 		if w.carried {
 			s.correct(w, x, at.before(), w.carry[0], w.carry[1], w.answer(s.Predict))
+			w.fixed = x
 		} else {
 			copy(x, w.x)
 		}

@@ -129,12 +129,13 @@ type Stepper interface {
 	State() State
 }
 
-// Step is what one step did. X and Denoised are views valid until the next
-// step; Clone keeps them.
+// Step is what one step did. X, Corrected and Denoised are views valid until the
+// next step; Clone keeps them.
 type Step struct {
 	Index      int             // 0 for the first
 	From, To   schedules.Level // the levels it went between
 	X          []float64       // the state at To, rows×dim
+	Corrected  []float64       // the state at From after a predictor–corrector pair corrected it; nil where the step corrects nothing
 	Denoised   []float64       // the denoiser's answer of the step's first evaluation after any corrections, at DenoisedAt
 	DenoisedAt schedules.Level // From, unless the method moves before it evaluates (churn)
 	OrderUsed  int
@@ -169,6 +170,7 @@ func (r RowStep) stands() schedules.Level {
 // Clone returns a Step that owns its arrays.
 func (s Step) Clone() Step {
 	s.X = append([]float64(nil), s.X...)
+	s.Corrected = append([]float64(nil), s.Corrected...)
 	s.Denoised = append([]float64(nil), s.Denoised...)
 	s.Rows = append([]RowStep(nil), s.Rows...)
 	return s

@@ -161,6 +161,7 @@ func (s UniPC) step(w *walk, skip map[int]bool) {
 		w.pass = renew
 		if w.carried && !skip[w.index-1] {
 			s.correct(w, x, at.before())
+			w.fixed = x
 		} else {
 			copy(x, w.x)
 		}

@@ -144,6 +144,7 @@ type walk struct {
 	carry    [][]float64 // read only
 	fresh    [][]float64 // written by a step that sets pass = renew
 	pass     passing     // set by the step
+	fixed    []float64   // the state at from after a correction, set by a step that makes one
 
 	state []float64 // the state at Grid[index]
 	moved []float64 // the state after churn
@@ -392,7 +393,7 @@ func (w *walk) Step(ctx context.Context) (Step, error) {
 	w.index++
 	return Step{
 		Index: w.index - 1, From: g[w.index-1], To: g[w.index],
-		X: w.state, Denoised: denoised, DenoisedAt: w.dAt,
+		X: w.state, Corrected: w.fixed, Denoised: denoised, DenoisedAt: w.dAt,
 		OrderUsed: w.order, Evals: w.evals, EvalsMean: float64(w.evals), ErrEst: math.NaN(),
 	}, nil
 }
@@ -404,7 +405,7 @@ func (w *walk) take(ctx context.Context, from, to schedules.Level) {
 	if w.err = ctx.Err(); w.err != nil {
 		return
 	}
-	w.ctx, w.pass = ctx, drop
+	w.ctx, w.pass, w.fixed = ctx, drop, nil
 	if w.method.correct != nil && from.Alpha > 0 {
 		w.method.correct(w)
 		w.inner, w.zUsed = w.stage, 0

@@ -177,9 +177,18 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 		noise = &planned{draws: draws, plan: t.Draw}
 	}
 	w := &witness{Denoiser: exact}
+	if t.States == dialects.PerStep || t.States == dialects.Corrected {
+		states = append(states, c.XInit.Values)
+	}
 	final, err := t.Sample(ctx, w, c.XInit.Values, noise, func(s solvers.Step) error {
-		if t.States == dialects.PerStep {
-			states = append(states, append([]float64(nil), s.X...))
+		switch s := s.Clone(); t.States {
+		case dialects.PerStep:
+			states = append(states, s.X)
+		case dialects.Corrected:
+			if s.Corrected != nil {
+				states[len(states)-1] = s.Corrected
+			}
+			states = append(states, s.X)
 		}
 		return nil
 	})
@@ -190,8 +199,6 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 		return nil, nil, fmt.Errorf("%d of %d recorded draws were not asked for", inOrder.Left(), len(draws))
 	}
 	switch t.States {
-	case dialects.PerStep:
-		states = append([][]float64{c.XInit.Values}, states...)
 	case dialects.PerCall:
 		for _, k := range w.calls {
 			states = append(states, k.x)
