@@ -34,7 +34,11 @@ const (
 	wantMean       want = iota // D, rows×dim
 	wantCov                    // Cov[x₀ | x] v, rows×dim
 	wantLogDensity             // log p(x), rows
+	wantTrace                  // tr Cov[x₀ | x], rows
 )
+
+// scalar reports an answer of one number a row.
+func (w want) scalar() bool { return w == wantLogDensity || w == wantTrace }
 
 // label returns the class of row i, −1 for none.
 func (a *ask) label(i int) int {
@@ -46,8 +50,12 @@ func (a *ask) label(i int) int {
 
 // atNoNoise answers at σ = 0: D = x/α, and nothing is left to vary.
 func atNoNoise(dst []float64, a ask, i int) {
-	if a.want == wantCov {
+	switch a.want {
+	case wantCov:
 		clear(dst)
+		return
+	case wantTrace:
+		a.dst[i] = 0
 		return
 	}
 	alpha := a.q.Level(i).Alpha
@@ -73,6 +81,15 @@ func (a *ask) logDensity(log float64, label int) float64 {
 		log -= a.mix.classes[label]
 	}
 	return log
+}
+
+// rowOf returns row i of what is asked for, where that is rows×dim; nil where it
+// is a number a row.
+func (a *ask) rowOf(i, dim int) []float64 {
+	if a.want.scalar() {
+		return nil
+	}
+	return a.dst[i*dim : (i+1)*dim]
 }
 
 // responsibilities lists the components that matter to a row, in order, with

@@ -36,7 +36,7 @@ func newDiagonal(p *parts, logw []float64) *diagonal {
 	f := &diagonal{parts: p, logw: logw}
 	f.blocks.New = func() *diagonalBlock { return newDiagonalBlock(f) }
 	f.ranges.New = func() *diagonalRange {
-		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim)}
+		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim), spread: newSpread(p.dim)}
 	}
 	f.widest = make([]float64, p.k)
 	for k := range p.k {
@@ -77,12 +77,14 @@ type diagonalLevel struct {
 	logc   []float64 // K: log w_k − ½ log det C_k
 	sharp  []float64 // K: largest entry of H
 	apart  []float64 // K: largest entry of H − H₀, in size
+	own    []float64 // K: tr Cov_k, and room for q; empty until asked for
 }
 
 // diagonalRange is the workspace of one worker.
 type diagonalRange struct {
 	responsibilities
-	y []float64 // dim
+	y      []float64 // dim
+	spread spread
 }
 
 func newDiagonalBlock(f *diagonal) *diagonalBlock {
@@ -107,7 +109,7 @@ func (f *diagonal) answer(a ask) {
 		}
 		if a.want != wantLogDensity && noiseless(at) {
 			for i := lo; i < lo+n; i++ {
-				atNoNoise(a.dst[i*f.dim:(i+1)*f.dim], a, i)
+				atNoNoise(a.rowOf(i, f.dim), a, i)
 			}
 		} else {
 			b.setLevel(at)
@@ -123,7 +125,7 @@ func (b *diagonalBlock) setLevel(at schedules.Level) {
 	if b.level.ready && sameLevel(b.level.at, at) {
 		return
 	}
-	b.level.at, b.level.ready = at, true
+	b.level.at, b.level.ready, b.level.own = at, true, b.level.own[:0]
 	par.Rows(b.f.k, 1, b.scale)
 }
 
@@ -189,8 +191,11 @@ func (b *diagonalBlock) run(lo, n int) {
 		simd.Gemm(false, true, n, w, d, 1, b.a.v[lo*d:], d, t.scaled, d, 0, b.pv, w)
 		simd.Gemm(false, true, n, f.k, d, factor, b.xv, d, spread, d, 0, b.e, f.k)
 	}
+	if b.a.want == wantTrace {
+		t.setOwn(f)
+	}
 	par.Rows(n, 1, b.solve)
-	if b.a.want == wantLogDensity {
+	if b.a.want.scalar() {
 		return
 	}
 	b.out, b.buf = resize(b.out, n*d), resize(b.buf, n*d)
@@ -261,6 +266,10 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 	log := r.normalise(top) + shared
 	if b.a.want == wantLogDensity {
 		b.a.dst[b.lo+i] = b.a.logDensity(log, label)
+		return
+	}
+	if b.a.want == wantTrace {
+		b.a.dst[b.lo+i] = f.trace(r, t, x, p, log)
 		return
 	}
 	clear(resp)

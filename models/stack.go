@@ -163,8 +163,9 @@ func newStackBlock(s *stack) *stackBlock {
 type stackRange struct {
 	level stackLevel
 	responsibilities
-	y []float64 // dim
-	e []float64 // K
+	y      []float64 // dim
+	e      []float64 // K
+	spread spread
 }
 
 func newStackRange(s *stack) *stackRange {
@@ -174,7 +175,7 @@ func newStackRange(s *stack) *stackRange {
 			logc: f(s.k), xf: f(s.k), yf: f(s.k), shrink: f(s.k), gain: f(s.k),
 			qf: f(s.k * s.q), vj: f(s.k * s.q), base: f(s.k * s.q),
 		},
-		responsibilities: newResponsibilities(s.k), y: f(s.dim), e: f(s.k),
+		responsibilities: newResponsibilities(s.k), y: f(s.dim), e: f(s.k), spread: newSpread(s.dim),
 	}
 }
 
@@ -221,7 +222,7 @@ func (b *stackBlock) run(lo, n int) {
 		simd.GemmPacked(false, n, 1, b.a.v[lo*d:], d, s.in, 0, b.pv, w)
 	}
 	par.Rows(n, 1, b.solve)
-	if b.a.want == wantLogDensity {
+	if b.a.want.scalar() {
 		return
 	}
 	b.multiply()
@@ -289,8 +290,7 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 	at := b.a.q.Level(b.lo + i)
 	b.dense[i] = false
 	if b.a.want != wantLogDensity && noiseless(at) {
-		dst := b.a.dst[(b.lo+i)*d : (b.lo+i+1)*d]
-		atNoNoise(dst, b.a, b.lo+i)
+		atNoNoise(b.a.rowOf(b.lo+i, d), b.a, b.lo+i)
 		return
 	}
 	r.level.set(s, at)
@@ -300,6 +300,10 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 	log := r.normalise(top) + shared
 	if b.a.want == wantLogDensity {
 		b.a.dst[b.lo+i] = b.a.logDensity(log, label)
+		return
+	}
+	if b.a.want == wantTrace {
+		b.a.dst[b.lo+i] = s.trace(r, x, p, log)
 		return
 	}
 	dst := b.a.dst[(b.lo+i)*d : (b.lo+i+1)*d]
@@ -426,35 +430,47 @@ func (s *stack) meanCoefficients(r *stackRange, p []float64) (gain float64) {
 	return gain
 }
 
+// entering returns the coefficients of m and x in E_k, component k's estimate
+// less x/α where α ≥ σ; for spanning directions E_k = −Σ_j (σ²/α v_j) a_j u_j
+// has neither.
+func (s *stack) entering(t *stackLevel, k int) (em, ex float64) {
+	less := t.at.Alpha >= t.at.Sigma
+	switch {
+	case less && s.full:
+		return 0, 0
+	case less:
+		return t.shrink[k], -t.shrink[k] / t.at.Alpha
+	}
+	return t.shrink[k], t.gain[k]
+}
+
+// along turns the a_j of component k into the coefficients of u_j in E_k.
+func (s *stack) along(t *stackLevel, a []float64, k int) {
+	if t.at.Alpha >= t.at.Sigma && s.full {
+		c := -t.at.Sigma * t.at.Sigma / t.at.Alpha
+		for j := range a {
+			a[j] *= c / t.vj[k*s.q+j]
+		}
+		return
+	}
+	for j, base := range t.base[k*s.q : (k+1)*s.q] {
+		a[j] *= t.at.Alpha * base
+	}
+}
+
 // covCoefficients writes the coefficients of Cov[x₀ | x] v and returns those of
 // x and v. The spread between components is taken of E_k = D_k − x/α where
 // α ≥ σ, in which every term carries σ², so that it stays accurate as σ → 0.
 func (s *stack) covCoefficients(r *stackRange, p, pv []float64, xv float64) (fx, fv float64) {
 	t := &r.level
-	alpha, s2 := t.at.Alpha, t.at.Sigma*t.at.Sigma
-	less := alpha >= t.at.Sigma
-	// entering returns the coefficients of m and x in E_k; for spanning
-	// directions E_k = −Σ_j (σ²/α v_j) a_j u_j has neither.
-	entering := func(k int) (em, ex float64) {
-		switch {
-		case less && s.full:
-			return 0, 0
-		case less:
-			return t.shrink[k], -t.shrink[k] / alpha
-		}
-		return t.shrink[k], t.gain[k]
-	}
+	s2 := t.at.Sigma * t.at.Sigma
 	mean := 0.0
 	for i, k := range r.active {
 		pk, pvk := p[k*(s.q+1):(k+1)*(s.q+1)], pv[k*(s.q+1):(k+1)*(s.q+1)]
-		em, ex := entering(k)
+		em, ex := s.entering(t, k)
 		e := em*pvk[0] + ex*xv
-		for j, base := range t.base[k*s.q : (k+1)*s.q] {
-			if less && s.full {
-				pk[j+1] *= -s2 / alpha / t.vj[k*s.q+j]
-			} else {
-				pk[j+1] *= alpha * base
-			}
+		s.along(t, pk[1:], k)
+		for j := range s.q {
 			e += pk[j+1] * pvk[j+1]
 		}
 		r.e[k] = e
@@ -462,7 +478,7 @@ func (s *stack) covCoefficients(r *stackRange, p, pv []float64, xv float64) (fx,
 	}
 	for i, k := range r.active {
 		pk, pvk := p[k*(s.q+1):(k+1)*(s.q+1)], pv[k*(s.q+1):(k+1)*(s.q+1)]
-		em, ex := entering(k)
+		em, ex := s.entering(t, k)
 		rk := r.share[i]
 		c := rk * (r.e[k] - mean)
 		fx += c * ex
