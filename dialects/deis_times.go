@@ -2,11 +2,12 @@ package dialects
 
 import "math"
 
-// deisSchedule is the noise schedule of the program of DEIS: log α at t, and the
-// time where σ/α is rho.
+// deisSchedule is the noise schedule of the program of DEIS: log α at t, its
+// slope, and the time where σ/α is rho.
 type deisSchedule struct {
-	logAlpha func(t float64) float64
-	timeOf   func(rho float64) float64
+	logAlpha     func(t float64) float64
+	logAlphaRate func(t float64) float64
+	timeOf       func(rho float64) float64
 }
 
 // readDEISSchedule reads it; key is the name of its kind. The cosine schedule is
@@ -17,7 +18,8 @@ func readDEISSchedule(o *Options, key string) (s deisSchedule, tmax, eps float64
 		const shift = 0.008
 		at := func(t float64) float64 { return (t + shift) / (1 + shift) * math.Pi / 2 }
 		return deisSchedule{
-			logAlpha: func(t float64) float64 { return math.Log(math.Cos(at(t))) },
+			logAlpha:     func(t float64) float64 { return math.Log(math.Cos(at(t))) },
+			logAlphaRate: func(t float64) float64 { return -math.Tan(at(t)) * math.Pi / 2 / (1 + shift) },
 			timeOf: func(rho float64) float64 {
 				return math.Atan(rho)*2*(1+shift)/math.Pi - shift
 			},
@@ -26,8 +28,9 @@ func readDEISSchedule(o *Options, key string) (s deisSchedule, tmax, eps float64
 	b0, b1 := o.Float("beta_0", 0.1), o.Float("beta_1", 20)
 	linear := vpTimes{b0: b0, b1: b1, total: 1000}
 	return deisSchedule{
-		logAlpha: linear.logAlphaAt,
-		timeOf:   func(rho float64) float64 { return linear.timeOf(-math.Log(rho)) },
+		logAlpha:     linear.logAlphaAt,
+		logAlphaRate: func(t float64) float64 { return -(b0 + t*(b1-b0)) / 2 },
+		timeOf:       func(rho float64) float64 { return linear.timeOf(-math.Log(rho)) },
 	}, tmax, eps
 }
 

@@ -34,11 +34,17 @@ func dsSchedule(r Run) ([]float64, schedules.Spacing) {
 // timeUniformSigmas is uniform in the time of a linear-β process fitted to the
 // ends: see [schedules.TimeUniform].
 func timeUniformSigmas(lo, hi, rho, eps float64, n int) []float64 {
-	clean, noisy := math.Log1p(lo*lo), math.Log1p(hi*hi)
-	bd := 2 * (clean/eps - noisy) / (eps - 1)
-	bm := noisy - bd/2
+	bd, bm := fitLinear(lo, hi, eps)
 	u := each(linspace(1, math.Pow(eps, 1/rho), n), func(r float64) float64 { return math.Pow(r, rho) })
 	return each(u, func(u float64) float64 { return math.Sqrt(math.Expm1(u * (bd*u/2 + bm))) })
+}
+
+// fitLinear returns the slope and the start of the β, linear in t, whose process
+// has σ/α = hi at t = 1 and lo at eps.
+func fitLinear(lo, hi, eps float64) (bd, bm float64) {
+	clean, noisy := math.Log1p(lo*lo), math.Log1p(hi*hi)
+	bd = 2 * (clean/eps - noisy) / (eps - 1)
+	return bd, noisy - bd/2
 }
 
 // dsRun is the translation of a sampler that goes through all levels.
@@ -114,12 +120,7 @@ func readPlace(o *Options) float64 {
 
 func dsIPNDM(r Run) (*Translation, error) {
 	return dsRun(r, func(o *Options) solvers.Solver {
-		order := o.Int("max_order", 4)
-		if order < 1 || order > 4 {
-			o.Fail("max_order", "is %d: expected 1 to 4", order)
-			order = 1
-		}
-		return solvers.IPNDM{Order: order}
+		return solvers.IPNDM{Order: readMaxOrder(o)}
 	})
 }
 
@@ -159,4 +160,67 @@ func dsUniPC(r Run) (*Translation, error) {
 		dsForced(t)
 	}
 	return t, err
+}
+
+// dsIPNDMV has its own weights from order 3.
+func dsIPNDMV(r Run) (*Translation, error) {
+	order := readMaxOrder(r.Args)
+	t, err := dsRun(r, func(*Options) solvers.Solver {
+		if order == 1 {
+			return plainEuler
+		}
+		return solvers.IPNDMV{Order: order, Published: order > 2}
+	})
+	if t != nil && order > 2 {
+		t.Quirks = append(t.Quirks, "ipndm-v-bracket")
+	}
+	return t, err
+}
+
+// readMaxOrder reads the order of a multistep method.
+func readMaxOrder(o *Options) int {
+	order := o.Int("max_order", 4)
+	if order < 1 || order > 4 {
+		o.Fail("max_order", "is %d: expected 1 to 4", order)
+		return 1
+	}
+	return order
+}
+
+// dsDEIS has weights in σ, which are exact, or in the time of a linear β that is
+// fitted to 0.002 and 80 whatever the ends of the run.
+func dsDEIS(r Run) (*Translation, error) {
+	order := readMaxOrder(r.Args)
+	mode := r.Args.Text("deis_mode", "tab", "rhoab")
+	t, err := dsRun(r, func(*Options) solvers.Solver { return lms(r.Args, order) })
+	if err != nil || order == 1 {
+		return t, err
+	}
+	bd, bm := fitLinear(0.002, 80, 1e-3)
+	linear := vpTimes{b0: bm, b1: bm + bd, total: 1000}
+	s := deisSchedule{
+		logAlpha:     linear.logAlphaAt,
+		logAlphaRate: func(t float64) float64 { return -(bm + t*bd) / 2 },
+	}
+	sigma := func(i int) float64 { return t.Grid[i].Sigma }
+	time := func(i int) float64 { return (math.Sqrt(bm*bm+2*bd*math.Log1p(sigma(i)*sigma(i))) - bm) / bd }
+	weights := bySteps(t.Grid, func(i int) []float64 {
+		n := min(i+1, order)
+		switch {
+		case n == 1:
+			return []float64{sigma(i+1) - sigma(i)}
+		case mode == "rhoab":
+			return gauss(sigma(i), sigma(i+1)).interpolate(newest(i, n, sigma))
+		}
+		return rectangles(time(i), time(i+1), quadraturePoints, true, s.rate).interpolate(newest(i, n, time))
+	})
+	t.Tables["coeff_list"] = nil
+	for _, row := range weights[1:] {
+		t.Tables["coeff_list"] = append(t.Tables["coeff_list"], row[1:]...)
+	}
+	if mode == "tab" {
+		t.Solver = weighted("DEIS tab, weights by a rectangle rule", order, weights)
+		t.Quirks = append(t.Quirks, "rectangle-rule-coefficients")
+	}
+	return t, nil
 }

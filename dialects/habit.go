@@ -60,6 +60,7 @@ type habitRun struct {
 	habit        *habit
 	problem      solvers.Problem
 	x, next      []float64
+	past         [][]float64 // what the steps before left, for a habit that looks back
 	index, evals int
 	stage        int // noise requests of this step
 	ctx          context.Context

@@ -95,26 +95,6 @@ func edmDiscretization(o *Options) Tables {
 	return Tables{"values": karrasSigmas(0.002, 80, 7, n)}
 }
 
-// iddpmSigmas takes n levels from the table of a cosine schedule of m steps, at
-// equal distances of the index, the halves to even, among those in [lo, hi].
-func iddpmSigmas(lo, hi float64, m int, c1, c2 float64, n int) []float64 {
-	bar := func(j int) float64 {
-		s := math.Sin(0.5 * math.Pi * float64(j) / float64(m) / (c2 + 1))
-		return s * s
-	}
-	u := make([]float64, m+1)
-	for j := m; j > 0; j-- {
-		u[j-1] = math.Sqrt((u[j]*u[j]+1)/max(bar(j-1)/bar(j), c1) - 1)
-	}
-	var inside []float64
-	for _, v := range u {
-		if v >= lo && v <= hi {
-			inside = append(inside, v)
-		}
-	}
-	return each(linspace(0, float64(len(inside)-1), n), func(at float64) float64 { return inside[int(math.RoundToEven(at))] })
-}
-
 // dpmTimes reads the arguments that both functions of DPM-Solver share.
 func dpmTimes(o *Options) (s vpTimes, skip string, from, to float64) {
 	nested := o.Options("schedule")

@@ -91,6 +91,9 @@ func (c Coordinate) scale(l schedules.Level) float64 {
 	return 1 / l.Alpha
 }
 
+// ends reports that u and z are finite at σ = 0.
+func (c Coordinate) ends() bool { return c == Sigma || c == Angle || c == InTime }
+
 // slope returns the factors of x and D in dz/du at a level.
 func (c Coordinate) slope(l schedules.Level, on schedules.Schedule) (x, d float64) {
 	switch c {

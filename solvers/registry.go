@@ -44,7 +44,7 @@ func Registry() spec.Registry[Solver] {
 		// Runge–Kutta in one variable.
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
 		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
-		{Name: "rk", Default: RK{}},
+		{Name: "rk", Default: RK{SMax: noChurn.SMax, SNoise: noChurn.SNoise}},
 		{Name: "rk-adaptive", Default: RKAdaptive{Method: Dopri5, RTol: 1e-4, ATol: 1e-4, MaxSteps: 10000}},
 
 		// Linear multistep.

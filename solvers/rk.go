@@ -12,12 +12,19 @@ import (
 //	k_i = f(z_a + h Σ_j a_ij k_j, u_a + c_i h),   z_b = z_a + h Σ_i b_i k_i,   h = u_b − u_a
 //
 // Order and evaluations a step are those of the scheme; one evaluation in the
-// step to σ = 0, and in the step out of α = 0. Stages inside a step take their
+// step out of α = 0, and in the step to σ = 0, which is x = α D, or with last =
+// own the step of Euler's method in the variable, where that is finite at σ = 0.
+// Optional churn comes first (see the fields). Stages inside a step take their
 // levels from the problem's schedule.
 type RK struct {
 	Method Scheme     `json:"method"`
 	In     Coordinate `json:"in"`
 	Alpha  float64    `json:"alpha"` // of method = alpha: place of the second stage, 0 < α ≤ 1
+	Last   Last       `json:"last"`
+	SChurn float64    `json:"schurn"` // churn per run, shared by its steps; 0 is none
+	SMin   float64    `json:"stmin"`  // least σ/α that is churned
+	SMax   float64    `json:"stmax"`  // greatest σ/α that is churned
+	SNoise float64    `json:"snoise"` // factor of the noise added
 }
 
 func (s RK) String() string { return Registry().Format("rk", s) }
@@ -31,14 +38,21 @@ func (s RK) Validate() error {
 	if err := checkChoice("in", coordinateNames, s.In); err != nil {
 		return err
 	}
+	if err := checkChoice("last", lastNames, s.Last); err != nil {
+		return err
+	}
 	switch {
+	case s.Last == Own && !s.In.ends():
+		return fmt.Errorf("last = own with in = %s: the variable is infinite at σ = 0; leave it out", s.In)
 	case s.Method == AlphaHeun && !(s.Alpha > 0 && s.Alpha <= 1):
 		return fmt.Errorf("alpha = %g: method = alpha expects 0 < alpha ≤ 1", s.Alpha)
 	case s.Method != AlphaHeun && s.Alpha != 0:
 		return fmt.Errorf("alpha has no effect with method = %s: leave it out, or set method = alpha", s.Method)
 	}
-	return nil
+	return s.churn().validate()
 }
+
+func (s RK) churn() churn { return churn{s.SChurn, s.SMin, s.SMax, s.SNoise} }
 
 func (s RK) tableau() tableau {
 	if s.Method == AlphaHeun {
@@ -60,9 +74,11 @@ func (s RK) Properties() Properties {
 	t := s.tableau()
 	return Properties{
 		Order: float64(t.order), Evals: s.evals(t), LastEvals: 1,
-		PathFree: s.In != InTime, Between: t.inner() || s.In == InTime, Rises: true,
-		Summary:    "explicit Runge–Kutta method in a chosen variable",
+		PathFree: s.In != InTime, Between: t.inner() || s.In == InTime || s.SChurn > 0,
+		Rises: s.SChurn == 0, Stochastic: s.SChurn > 0,
+		Summary:    "explicit Runge–Kutta method in a chosen variable, with churn",
 		Equation:   "z_b = z_a + h Σ b_i k_i,  k_i = f(z_a + h Σ a_ij k_j, u_a + c_i h)",
+		Ends:       s.Last.ends(),
 		References: []string{"hairer1993", "karras2022"},
 	}
 }
@@ -70,7 +86,24 @@ func (s RK) Properties() Properties {
 func (s RK) method() method {
 	t := s.tableau()
 	n := s.evals(t)
-	return method{evals: n, scratch: n + 2, step: func(w *walk) { s.step(w, &t, n) }}
+	one := tableaux[Euler1]
+	return method{
+		evals: n, scratch: n + 2, churn: s.churn(), last: s.Last,
+		cost: func(at place) int {
+			if at.to().Sigma == 0 {
+				return 1
+			}
+			return n
+		},
+		step: func(w *walk) {
+			if w.to.Sigma == 0 {
+				s.step(w, &one, 1)
+				w.order = 1
+				return
+			}
+			s.step(w, &t, n)
+		},
+	}
 }
 
 func (s RK) step(w *walk, t *tableau, n int) {

@@ -17,7 +17,7 @@ var variants = []string{
 	// Runge–Kutta in one variable.
 	"rk(method=heun2)", "rk(method=midpoint,in=lambda)", "rk(method=ralston2,in=lambda-data)", "rk(method=alpha,alpha=0.4)",
 	"rk(method=kutta3,in=data)", "rk(method=heun3,in=angle)", "rk(method=ralston3)", "rk(method=vdh3)", "rk(method=ssprk3,in=lambda)",
-	"rk(in=t)", "rk(in=angle)", "rk(method=rk38,in=lambda)", "rk(method=euler,in=angle)", "rk(method=bs23)", "rk(method=dopri5,in=lambda)",
+	"rk(in=t)", "rk(in=angle)", "rk(method=rk38,in=lambda)", "rk(method=euler,in=angle)", "rk(method=bs23)", "rk(method=heun2,in=t,last=own)", "rk(method=kutta3,in=angle,last=own)", "rk(method=alpha,alpha=0.7,in=t,schurn=10)", "rk(method=dopri5,in=lambda)",
 	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
 
 	// Linear multistep.

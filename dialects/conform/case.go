@@ -97,18 +97,20 @@ func (c *recorded) tolerance(scale float64) float64 {
 	return 1e-9 * max(1, c.XScale, scale) * max(1, c.Sensitivity)
 }
 
-// relative is what a noise level may be off by, as a part of it. In single
-// precision 1 − ᾱ has a relative error of 6e-8/β, 7e-5 where β = 0.00085.
-func (c *recorded) relative() float64 {
+// level is what a noise level or another number of a table may be off by. In
+// single precision 1 + σ² and 1 − ᾱ are rounded to 6e-8, which is 3e-8/σ in σ: up
+// to a ten-thousandth of it in the common tables, and more in those of levels
+// below 0.01, where it is held to the least tolerance of states.
+func (c *recorded) level(v float64) float64 {
+	v = math.Abs(v)
 	if c.Precision == "as_shipped" {
-		return 1e-4
+		return max(1e-4*max(v, 1e-4), min(1e-5, 1e-7/v))
 	}
-	return 1e-9
+	return 1e-9 * max(v, 1e-9)
 }
 
 // compareTables holds the program's tables against ours.
 func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
-	rel := c.relative()
 	all := map[string]dialects.Array{}
 	for name, a := range c.Tables {
 		if !inputs[name] {
@@ -129,7 +131,7 @@ func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
 			return
 		}
 		for i, v := range want.Values {
-			w.see(got[i], v, rel*max(math.Abs(v), rel), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
+			w.see(got[i], v, c.level(v), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
 		}
 	}
 	for name := range t.Tables {
@@ -217,7 +219,7 @@ func (c *recorded) compareCalls(calls []seen, w *worst) {
 		want := c.Calls[i]
 		alpha, sigma := want.Alpha.Values[0], want.Sigma.Values[0]
 		at := func() string { return fmt.Sprintf("call %d", i) }
-		w.see(k.at.Noise(), sigma/alpha, c.relative()*sigma/alpha, func() string { return at() + ", level" })
+		w.see(k.at.Noise(), sigma/alpha, c.level(sigma/alpha), func() string { return at() + ", level" })
 		ours, theirs := scaled(k.x, k.at.Alpha), scaled(want.XIn.Values, alpha)
 		w.seeAll(ours, theirs, c.dim(), c.tolerance(largest(theirs)), at()+", state")
 		w.seeAll(k.d, want.X0.Values, c.dim(), c.tolerance(largest(want.X0.Values)), at()+", answer")
