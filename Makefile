@@ -3,7 +3,7 @@
 GO   ?= go
 TOOL := $(GO) tool
 
-.PHONY: demo test check fmt-check vet staticcheck generate-check race portable cross bench fit build docs-figures clean help
+.PHONY: demo test check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking clean help
 
 demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
@@ -47,6 +47,14 @@ fit: ## fit the embedded digit mixture again, from MNIST (minutes)
 
 docs-figures: ## the figures that README.md shows (a minute)
 	sh scripts/docs-figures.sh
+
+catalogue: ## docs/solvers.md and docs/equivalences.md, orders measured again; GOLDEN=PATHS runs recorded cases again too
+	$(GO) run ./cmd/snrlab catalogue --orders experiments/orders.csv
+	$(if $(GOLDEN),$(GO) run ./cmd/snrlab catalogue --conform experiments/conformance.csv $(GOLDEN))
+	$(GO) generate ./experiments
+
+ranking: ## docs/ranking.md from the whole ranking (a quarter of an hour on two cores)
+	$(GO) run ./cmd/snrlab rank --page docs/ranking.md
 
 clean:
 	rm -rf bin runs

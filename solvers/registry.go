@@ -2,6 +2,7 @@ package solvers
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -117,6 +118,10 @@ var variants = map[string]string{
 	"SDE-DPM-Solver++(1)":  "dpmpp-1(eta=1)",
 	"SDE-DPM-Solver++(2M)": "dpmpp-2m(eta=1)",
 }
+
+// Variants returns the names used elsewhere that mean a solver with settings, and
+// what they mean: "DDPM" for "ddim(eta=1)".
+func Variants() map[string]string { return maps.Clone(variants) }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names
 // that are used elsewhere: the aliases of the registry's entries ("DPM++ 2M",

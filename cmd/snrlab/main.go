@@ -80,6 +80,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			fitCommand(),
 			reportCommand(),
 			listCommand(),
+			catalogueCommand(),
 			citeCommand(),
 			doctorCommand(),
 		},
