@@ -3,6 +3,8 @@ package experiments
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"snrlab/internal/spec"
 	"snrlab/models"
@@ -136,6 +138,9 @@ func (r *ranking) contender(s solvers.Solver) (*contender, string) {
 	if e.props.Coupled {
 		return nil, e.name + " is left out: it lets the rows of a batch influence each other."
 	}
+	if e.props.Biased {
+		return nil, e.name + " is left out: it is made for distilled models, and does not give the law of an exact denoiser."
+	}
 	if e.props.Adaptive {
 		return r.adaptive(e)
 	}
@@ -178,20 +183,27 @@ func (r *ranking) adaptive(e *contender) (*contender, string) {
 	return e, ""
 }
 
-// withTolerance is an adaptive solver at a tolerance: its argument rtol.
+// withTolerance is an adaptive solver at a tolerance, relative and, where it has
+// such an argument, absolute.
 func withTolerance(s solvers.Solver, tol float64) (solvers.Solver, error) {
+	fields := spec.Fields(s)
+	if !slices.Contains(fields, "rtol") {
+		return nil, errors.New("it is adaptive and has no argument rtol")
+	}
 	name, args, err := spec.Split(s.String())
 	if err != nil {
 		return nil, err
 	}
-	list := fmt.Sprintf("rtol=%g", tol)
-	for _, a := range args {
-		if a.Key == "rtol" {
-			return nil, errors.New("it sets its own tolerance: leave rtol to the ranking")
-		}
-		list += "," + a.Key + "=" + a.Value
+	list := []string{fmt.Sprintf("rtol=%g", tol)}
+	if slices.Contains(fields, "atol") {
+		list = append(list, fmt.Sprintf("atol=%g", tol))
 	}
-	return solvers.Parse(name + "(" + list + ")")
+	for _, a := range args {
+		if a.Key != "rtol" && a.Key != "atol" {
+			list = append(list, a.Key+"="+a.Value)
+		}
+	}
+	return solvers.Parse(name + "(" + strings.Join(list, ",") + ")")
 }
 
 // parts states the cost of the ranking in evaluations of one row.
