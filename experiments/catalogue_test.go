@@ -80,12 +80,7 @@ func TestMeasureOrders_Order(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// As OrderLine.Kept.
-		slack := 0.2
-		if r.Strong {
-			slack = 0.5
-		}
-		if r.Order < s.Properties().Order-slack {
+		if l := (OrderLine{Promised: s.Properties().Order, Strong: r.Strong, Order: &r.Order}); r.Order == r.Order && !l.Kept() {
 			t.Errorf("%s on %s: order %.2f measured, %g promised", r.Solver, r.Model, r.Order, s.Properties().Order)
 		}
 	}

@@ -151,15 +151,17 @@ func TestConverge_SkipsProperty(t *testing.T) {
 
 func TestConverge_Refuses(t *testing.T) {
 	for want, change := range map[string]func(*Converge){
-		"field model":                func(c *Converge) { c.Model = "gm3d" },
-		"field solvers":              func(c *Converge) { c.Solvers = []string{"hoin"} },
-		"holds heun twice":           func(c *Converge) { c.Solvers = []string{"heun", "heun"} },
-		"field schedule":             func(c *Converge) { c.Schedule = "edn" },
-		"steps holds 10 after 20":    func(c *Converge) { c.Steps = []int{20, 10} },
-		"field steps is missing":     func(c *Converge) { c.Steps = nil },
-		"field rtol is 0":            func(c *Converge) { c.RTol = 0 },
-		"expected 0, or at least":    func(c *Converge) { c.FineSteps = 640 },
-		"take 95.4 GB":               func(c *Converge) { c.Model, c.Rows, c.FineSteps = "gmm16", 10000, 80000 },
+		"field model":             func(c *Converge) { c.Model = "gm3d" },
+		"field solvers":           func(c *Converge) { c.Solvers = []string{"hoin"} },
+		"holds heun twice":        func(c *Converge) { c.Solvers = []string{"heun", "heun"} },
+		"field schedule":          func(c *Converge) { c.Schedule = "edn" },
+		"steps holds 10 after 20": func(c *Converge) { c.Steps = []int{20, 10} },
+		"field steps is missing":  func(c *Converge) { c.Steps = nil },
+		"field rtol is 0":         func(c *Converge) { c.RTol = 0 },
+		"expected 0, or at least": func(c *Converge) { c.FineSteps = 640 },
+		"take 95.4 GB": func(c *Converge) {
+			c.Model, c.Rows, c.FineSteps, c.Solvers = "gmm16", 10000, 80000, []string{"euler-ancestral"}
+		},
 		"field rows is 0":            func(c *Converge) { c.Rows = 0 },
 		"starts or ends elsewhere":   func(c *Converge) { c.Schedule, c.Spacing, c.Steps = "beta", "leading", []int{10, 20} },
 		`field start: unknown value`: func(c *Converge) { c.Start = "zero" },
