@@ -89,7 +89,7 @@ func TestRecipe_Refuses(t *testing.T) {
 		"+ rows = 4\n[trace]\nrows = 5":       "field trace.rows is 5, but field rows is 4",
 		"+ name = \"../up\"":                  "names a folder",
 		"+ name = \"\"":                       "expected the name of the run folder",
-		"+ [trace]\nsolvers = [\"dpmpp-2m\"]": "field trace.solvers: dpmpp-2m is not one of the solvers",
+		"+ [trace]\nsolvers = [\"dpmpp-2m\"]": "field trace.solvers: dpmpp-2m",
 		`+ solvers = ["heum"]`:                `did you mean "heun"`,
 		`+ solvers = ["ddim", "ddim(eta=0)"]`: "field solvers holds ddim(eta=0,first=named) twice",
 		`+ schedule = "edn"`:                  `did you mean "edm"`,
