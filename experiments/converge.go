@@ -126,14 +126,13 @@ func (l OrderLine) error(rows []float64) float64 {
 
 // Kept reports whether a line holds its promise: measured no less than 0.2
 // below it, or 0.5 where Strong, since an order over some tens of rows of noise
-// is known to about 0.2. A promise above 1.5, the most that increments of the
-// noise and their first integrals can give, is one of the deterministic sense:
-// a strong line keeps it with 1.5. Lines without an order keep nothing and break
-// nothing: true.
+// is known to about 0.2. A promise above 1, the most that increments of the noise
+// give, may be one of the deterministic sense: a strong line keeps it with 1.
+// Lines without an order keep nothing and break nothing: true.
 func (l OrderLine) Kept() bool {
 	promised := l.Promised
 	if l.Strong {
-		promised = min(promised, 1.5)
+		promised = min(promised, 1)
 	}
 	return l.Order == nil || *l.Order >= promised-l.slack()
 }
