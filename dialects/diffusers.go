@@ -39,6 +39,9 @@ func readTraining(c *Options, d betaDefaults, floor float64) training {
 	start, end := c.Float("beta_start", d.start), c.Float("beta_end", d.end)
 	kind := c.Text("beta_schedule", d.kind, "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "exp")
 	switch {
+	case betas != nil && len(betas) < 2:
+		c.Fail("trained_betas", "has %d numbers: expected at least 2", len(betas))
+		return training{make([]float64, 2)}
 	case betas != nil:
 	case t < 2 || t > 1_000_000:
 		c.Fail("num_train_timesteps", "is %d: expected 2 to 1000000", t)

@@ -10,12 +10,15 @@ import (
 // The schedules and the simple samplers of k-diffusion [crowson2022]. States are
 // x₀ + σε, every schedule ends with 0, and n is the number of steps.
 
-// kSchedules are the functions get_sigmas_….
-var kSchedules = []string{"karras", "exponential", "polyexponential", "vp"}
+// kSchedules are the functions get_sigmas_…, and a list of levels.
+var kSchedules = []string{"karras", "exponential", "polyexponential", "vp", "list"}
 
 // kSchedule reads the levels of a run from the arguments of one of them.
 func kSchedule(r Run, name string) []float64 {
 	o := r.Schedule
+	if name == "list" {
+		return kList(o)
+	}
 	if r.Steps < 1 || r.Steps > maxSteps {
 		o.Fail("n", "is %d steps: expected 1 to %d", r.Steps, maxSteps)
 		return []float64{1, 0}
@@ -39,6 +42,16 @@ func kSchedule(r Run, name string) []float64 {
 	}
 	o.Fail("name", "is missing: expected karras, exponential, polyexponential or vp")
 	return []float64{1, 0}
+}
+
+// kList reads levels that are written out.
+func kList(o *Options) []float64 {
+	sigmas := o.Floats("sigmas")
+	if err := gridOf(veLevel, sigmas).Validate(); err != nil {
+		o.Fail("sigmas", "is no list of levels: %v", err)
+		return []float64{1, 0}
+	}
+	return sigmas
 }
 
 // maxSteps bounds the steps of a run, so that a slip of the keyboard is an error.

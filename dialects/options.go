@@ -94,8 +94,10 @@ func (o *Options) Text(key, otherwise string, names ...string) string {
 // Floats returns a list of numbers, or nil if key is absent. Lists of lists are
 // strung together.
 func (o *Options) Floats(key string) []float64 {
-	var v Array
-	return read(o, key, v, "a list of numbers", nil).Values
+	if !o.Has(key) {
+		return nil
+	}
+	return append([]float64{}, read(o, key, Array{}, "a list of numbers", nil).Values...)
 }
 
 // Ints returns a list of whole numbers, or nil if key is absent.
@@ -154,7 +156,7 @@ func (o *Options) check() error {
 	known := slices.Sorted(maps.Keys(o.used))
 	for _, k := range slices.Sorted(maps.Keys(o.values)) {
 		if !o.used[k] {
-			return fmt.Errorf("unknown field %q in %s%s", k, o.name, spec.Suggest(k, known))
+			return &UnknownFieldError{Group: o.name, Field: k, near: spec.Suggest(k, known)}
 		}
 	}
 	return nil

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"snrlab/dialects"
 	"snrlab/dialects/conform"
 )
 
@@ -47,6 +50,41 @@ func conformCommand() *cli.Command {
 				return fmt.Errorf("%d of %d cases failed", n, len(report.Results))
 			}
 			return err
+		},
+	}
+}
+
+func translateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "translate",
+		Usage:     "say what a sampler of another program is here: schedule, spacing and solver, as a recipe",
+		ArgsUsage: "FILE|NAME",
+		Description: "FILE is a scheduler_config.json of diffusers. NAME is what another program or a user interface calls a\n" +
+			"sampler: \"DPM++ 2M Karras\", \"dpmpp_sde_gpu exponential\", \"sample_dpmpp_2m_sde(eta=0.5)\",\n" +
+			"\"EulerDiscreteScheduler(use_karras_sigmas=true)\". What is printed is a recipe that snrlab run takes.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "steps", Aliases: []string{"n"}, Value: 20, Usage: "that program's own number of steps"},
+			jsonFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 1, 1, "one FILE or NAME"); err != nil {
+				return err
+			}
+			name := c.Args().First()
+			text, err := os.ReadFile(name)
+			var reading *dialects.Reading
+			switch {
+			case err == nil:
+				reading, err = dialects.ReadConfig(name, text, c.Int("steps"))
+			case strings.HasSuffix(name, ".json"):
+				return err
+			default:
+				reading, err = dialects.Read(name, c.Int("steps"))
+			}
+			if err != nil {
+				return err
+			}
+			return show(c, reading)
 		},
 	}
 }

@@ -1,0 +1,115 @@
+package dialects
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+
+	"snrlab/rng"
+	"snrlab/schedules"
+	"snrlab/solvers"
+)
+
+// fingerprint is what a method does on a problem that tells methods apart: the states
+// at the end of a run to σ = 0 and of one that stops before, and what they cost.
+type fingerprint struct {
+	ends [2][]float64
+	nfe  [2]int
+}
+
+// fingerprintOf runs a solver on the mixture of three Gaussians, in ten uneven steps
+// with fixed noise. ok is false where it cannot run there.
+func fingerprintOf(s solvers.Solver) (p fingerprint, ok bool) {
+	const rows = 4
+	key := rng.New(20)
+	x := make([]float64, 2*rows)
+	key.Normal(x)
+	for i := range x {
+		x[i] *= 20
+	}
+	sigmas := karrasSigmas(0.05, 20, 5, 10)
+	for i, levels := range [][]float64{withEnd(sigmas, 0), sigmas} {
+		g := gridOf(veLevel, levels)
+		for i := range g {
+			g[i].T = g[i].Sigma
+		}
+		problem := solvers.Problem{
+			Denoiser: exactProblem(), Grid: g, Schedule: schedules.EDM{SMin: 0.05, SMax: 20},
+			Noise: solvers.NewIndependent(solvers.RowKeys(key, 0, rows)),
+		}
+		end, err := solvers.Sample(context.Background(), s, problem, x)
+		if err != nil {
+			return fingerprint{}, false
+		}
+		p.ends[i], p.nfe[i] = end, s.NFE(g)
+	}
+	return p, true
+}
+
+// equal reports methods that do the same to rounding, which ten steps on this
+// problem amplify by less than a million.
+func (p fingerprint) equal(q fingerprint) bool {
+	for i := range p.ends {
+		if p.nfe[i] != q.nfe[i] {
+			return false
+		}
+		for j, v := range p.ends[i] {
+			if math.Abs(v-q.ends[i][j]) > 1e-10*(1+math.Abs(v)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// named is a method under one of its names.
+type named struct {
+	name string
+	as   fingerprint
+}
+
+// catalogue runs every name once: what interfaces, programs and this module call
+// their samplers, each at its defaults.
+var catalogue = sync.OnceValue(func() []named {
+	var all []named
+	add := func(name string, s solvers.Solver) {
+		if p, ok := fingerprintOf(s); ok {
+			all = append(all, named{name, p})
+		}
+	}
+	for _, e := range solvers.Registry().Entries {
+		add(e.Name, e.Default)
+	}
+	for _, n := range nicknames() {
+		if s, err := solvers.Parse(n.is); err == nil {
+			add(n.names[0], s)
+		}
+	}
+	for _, t := range Registry() {
+		r, err := asRun(t, nil, 10)
+		if err != nil {
+			continue
+		}
+		if out, err := Translate(r); err == nil && out.Wrap == nil && out.Legs == nil {
+			add(t.Sampler, out.Solver)
+		}
+	}
+	return all
+})
+
+// sameMethod lists other names of what a solver does.
+func sameMethod(s solvers.Solver, asked string) []string {
+	p, ok := fingerprintOf(s)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, n := range catalogue() {
+		other := plain(n.name) != plain(asked) && n.name != s.String()
+		if other && p.equal(n.as) && !slices.ContainsFunc(names, func(m string) bool { return plain(m) == plain(n.name) }) {
+			names = append(names, n.name)
+		}
+	}
+	return names
+}
