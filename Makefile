@@ -1,15 +1,20 @@
 # snrlab: `make demo` shows what it does, `make test` that it is right.
 
 GO   ?= go
+# Recorded runs of other programs for make conform: a file or a folder.
+GOLDEN ?= dialects/testdata
 TOOL := $(GO) tool
 
-.PHONY: demo test check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking clean help
+.PHONY: demo test conform check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking clean help
 
 demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
 
 test: ## every test
 	$(GO) test ./...
+
+conform: ## our solvers against recorded runs of other programs (GOLDEN=FOLDER for more of them)
+	$(GO) run ./cmd/snrlab conform $(GOLDEN)
 
 check: fmt-check vet staticcheck generate-check race portable cross ## everything that needs no long run
 

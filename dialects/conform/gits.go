@@ -12,7 +12,7 @@ import (
 	"snrlab/solvers"
 )
 
-// search is one schedule search by the GITS rule.
+// search is one schedule search by the GITS rule [chen2024gits].
 type search struct {
 	Problem, Metric string
 	Coeff           float64

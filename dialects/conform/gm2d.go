@@ -47,7 +47,8 @@ type meanDistance struct {
 	} `json:"amed_shared_r"`
 }
 
-// runConvergence runs the solvers of the file from its starts on its grids. The
+// runConvergence runs the solvers of the file from its starts on its grids, and
+// AMED [zhou2024] with the places of its midpoints that the file gives. The
 // ends are good to 1e-12 and the smallest error is 1e-5, so errors agree to a
 // millionth of themselves.
 func runConvergence(ctx context.Context, text []byte, _ map[string]models.Denoiser, emit func(Result)) error {

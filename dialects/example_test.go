@@ -1,0 +1,17 @@
+package dialects_test
+
+import (
+	"fmt"
+
+	"snrlab/dialects"
+)
+
+// What a web interface calls "DPM++ 2M Karras".
+func ExampleRead() {
+	r, err := dialects.Read("DPM++ 2M Karras", 20)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Solver, "on", r.Spacing, "of", r.Schedule)
+	// Output: dpmpp-2m on karras(last=zero) of edm(smin=0.0291671581517,smax=14.6146412293)
+}
