@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"snrlab/dialects"
 )
 
 const testdata = "../testdata"
@@ -29,23 +27,6 @@ func TestCheck_Testdata(t *testing.T) {
 	}
 	if len(report.LeftOut) > 0 {
 		t.Errorf("left out: %v", report.LeftOut)
-	}
-}
-
-// Every sampler that can be translated has a case.
-func TestCheck_Complete(t *testing.T) {
-	report, err := Check(context.Background(), Options{}, testdata)
-	if err != nil {
-		t.Fatal(err)
-	}
-	have := map[string]bool{}
-	for _, s := range report.Samplers() {
-		have[s.Peer+" "+s.Sampler] = true
-	}
-	for _, tr := range dialects.Registry() {
-		if name := tr.Peer + " " + tr.Sampler; !have[name] {
-			t.Errorf("no case of %s", name)
-		}
 	}
 }
 
