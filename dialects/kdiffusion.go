@@ -179,5 +179,5 @@ func lms(o *Options, order int) solvers.Solver {
 }
 
 func kDPMPP2M(r Run) (*Translation, error) {
-	return kRun(r, func(*Options) solvers.Solver { return solvers.DPMMultistep{Order: 2} })
+	return kRun(r, func(*Options) solvers.Solver { return solvers.DPMMultistep{Order: 2, SNoise: 1} })
 }
