@@ -31,7 +31,9 @@
 //	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[cui2023]      Q. Cui, X. Zhang, Z. Lu, Q. Liao, Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models, arXiv 2309.06169.
 //	[gonzalez2023] M. Gonzalez et al., SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models, arXiv 2305.14267.
+//	[grathwohl2019] W. Grathwohl et al., FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models, arXiv 1810.01367.
 //	[hairer1993]   E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, 2nd edition, Springer 1993.
+//	[hutchinson1990] M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix for Laplacian Smoothing Splines, Communications in Statistics – Simulation and Computation 19, 1990.
 //	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
