@@ -12,6 +12,7 @@ func Registry() []Translator {
 		{"deis", "get_sampler", deisSampler},
 		{"diff-sampler", "deis_sampler", dsDEIS},
 		{"diff-sampler", "dpm_2_sampler", dsDPM2},
+		{"diff-sampler", "dpm_pp_sampler", dsDPMPP},
 		{"diff-sampler", "euler_sampler", dsEuler},
 		{"diff-sampler", "heun_sampler", dsHeun},
 		{"diff-sampler", "ipndm_sampler", dsIPNDM},
