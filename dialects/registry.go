@@ -34,6 +34,7 @@ func Registry() []Translator {
 		{"diffusers", "ScoreSdeVpScheduler", diffusersScoreSdeVp},
 		{"diffusers", "UniPCMultistepScheduler", diffusersUniPC},
 		{"edm", "ablation_sampler", edmAblation},
+		{"dpm-solver-v3", "DPM_Solver_v3.sample", dpmSolverV3Sample},
 		{"edm", "edm_sampler", edmSampler},
 		{"unipc", "UniPC.sample", unipcSample},
 	}

@@ -51,6 +51,7 @@
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
 //	[zhang2023res] Q. Zhang, J. Song, Y. Chen, Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling, arXiv 2308.02157.
 //	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
+//	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package solvers
 
