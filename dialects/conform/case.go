@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"snrlab/dialects"
 	"snrlab/models"
@@ -47,6 +48,7 @@ func (c *recorded) run(ctx context.Context, problems map[string]models.Denoiser)
 	r.Solver = t.Solver.String()
 	var w worst
 	c.compareTables(t, &w)
+	c.compareQuirks(t, &w)
 	c.compareStart(t, &w)
 	states, calls, err := c.replay(ctx, t, exact, nil)
 	if err != nil {
@@ -138,6 +140,14 @@ func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
 		if _, ok := all[name]; !ok {
 			w.fail(fmt.Sprintf("the translation has a table %q that the record lacks", name))
 		}
+	}
+}
+
+// compareQuirks holds the names of what the program gets wrong against ours.
+func (c *recorded) compareQuirks(t *dialects.Translation, w *worst) {
+	got, want := slices.Sorted(slices.Values(t.Quirks)), slices.Sorted(slices.Values(c.Quirks))
+	if !slices.Equal(got, want) {
+		w.fail(fmt.Sprintf("the translation names the quirks %q, the record %q", got, want))
 	}
 }
 
