@@ -224,3 +224,25 @@ func dsDEIS(r Run) (*Translation, error) {
 	}
 	return t, nil
 }
+
+// dsDPMPP is DPM-Solver++ for x₀ and DPM-Solver for ε, with half the second
+// difference at order 3.
+func dsDPMPP(r Run) (*Translation, error) {
+	order, lower := dsOrders(r.Args, 3, 3)
+	s := solvers.DPMMultistep{Order: order, SNoise: 1}
+	if order == 3 {
+		s.Second = solvers.HalfSecond
+	}
+	if lower {
+		s.Final = solvers.FinalLower
+	}
+	data := r.Args.Bool("predict_x0", true)
+	if !data {
+		s.Predict = solvers.PredictNoise
+	}
+	t, err := dsRun(r, func(*Options) solvers.Solver { return s })
+	if data {
+		dsForced(t)
+	}
+	return t, err
+}

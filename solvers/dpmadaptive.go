@@ -44,16 +44,16 @@ type DPMAdaptive struct {
 	D        float64    `json:"d"`        // and derivative
 	Eta      float64    `json:"eta"`      // ancestral noise, 0 ≤ η ≤ 1
 	SNoise   float64    `json:"snoise"`   // factor of the noise
-	Rule     Rule       `json:"rule"`     // whose error and control
+	Rule     StepRule   `json:"rule"`     // whose error and control
 	MaxSteps int        `json:"maxsteps"` // attempts of a row
 }
 
-// Rule is how [DPMAdaptive] judges a step and chooses the next.
-type Rule uint8
+// StepRule is how [DPMAdaptive] judges a step and chooses the next.
+type StepRule uint8
 
 const (
 	// RowRule is the one above. The default.
-	RowRule Rule = iota
+	RowRule StepRule = iota
 	// DPMSolverRule is that of the program of [lu2022]: E is the greatest of the
 	// rows, of states and not of x/α, beside |x_low| and the x_low of the accepted
 	// step before; the factor 0.9 E^{−1/p} has no limits; the first evaluation is
@@ -66,16 +66,16 @@ const (
 	KDiffusionRule
 )
 
-var ruleNames = []string{"rows", "dpm-solver", "k-diffusion"}
+var stepRuleNames = []string{"rows", "dpm-solver", "k-diffusion"}
 
-func (r Rule) String() string { return spec.EnumName(r, ruleNames) }
+func (r StepRule) String() string { return spec.EnumName(r, stepRuleNames) }
 
 // MarshalText writes the name.
-func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+func (r StepRule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // UnmarshalText reads a name.
-func (r *Rule) UnmarshalText(b []byte) (err error) {
-	*r, err = parseChoice[Rule](ruleNames, string(b))
+func (r *StepRule) UnmarshalText(b []byte) (err error) {
+	*r, err = parseChoice[StepRule](stepRuleNames, string(b))
 	return err
 }
 
@@ -99,7 +99,7 @@ func (s DPMAdaptive) Validate() error {
 	}
 	for _, err := range []error{
 		checkChoice("prediction", predictionNames, s.Predict), checkChoice("form", formNames, s.Form),
-		checkChoice("rule", ruleNames, s.Rule), checkEta(s.Eta), checkNoise(s.Eta, s.SNoise), s.tolerance().validate(),
+		checkChoice("rule", stepRuleNames, s.Rule), checkEta(s.Eta), checkNoise(s.Eta, s.SNoise), s.tolerance().validate(),
 	} {
 		if err != nil {
 			return err

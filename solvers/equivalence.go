@@ -84,9 +84,14 @@ func Equivalences() []Equivalence {
 			Why:     "at γ = 3/2 the extrapolation is the second order of Adams–Bashforth on a uniform grid",
 		},
 		{
-			Solvers: []string{"unipc(order=2,variant=vary,corrector=false)", "res-m", "sa-solver(predictor=2,corrector=0,tau=0,variant=vary)"},
+			Solvers: []string{"unipc(order=2,variant=vary,corrector=false)", "res-m", "sa-solver(predictor=2,corrector=0,tau=0,variant=vary)", "dpm-solver-v3(order=2,corrector=false)"},
 			Where:   AnyGrid,
 			Why:     "the line through the last two answers, integrated exactly",
+		},
+		{
+			Solvers: []string{"dpm-solver-v3(start=rk)", "sa-solver(predictor=3,corrector=3,tau=0,variant=vary,start=rk)"},
+			Where:   AnyGrid,
+			Why:     "without statistics the third version is the exponential Adams method for D; its corrector takes as many answers as the predictor",
 		},
 		{
 			Solvers: []string{"unipc(variant=bh1)", "sa-solver(predictor=3,corrector=4,tau=0)"},
@@ -214,6 +219,7 @@ func Lookalikes() []Lookalike {
 		{"rk(method=midpoint)", "rk(method=midpoint,in=lambda)", "a Runge–Kutta method of order 2 and up depends on its variable"},
 		{"dpm-solver-2", "rk(method=midpoint,in=lambda)", "both evaluate at the middle of λ: the slope e against σ/α e"},
 		{"heun", "dpmpp-2s(r=1)", "both evaluate at b: a trapezoid in σ/α against one with exponential weights"},
+		{"dpm-solver-v3(cpseudo=true)", "unipc(variant=vary)", "the same answers, but divided differences in place of the polynomial's derivatives"},
 		{"res-2s", "dpmpp-2s", "φ₂/c₂ against φ₁/(2 c₂): the same order, another constant, smaller where D is stiff"},
 		{"seeds(stages=1)", "seeds(stages=1,predict=data)", "e held constant against D: both are the reverse SDE to order 1"},
 		{"er-sde", "er-sde(published=true)", "a parabola with a backward difference for its slope is of order 2"},

@@ -25,13 +25,14 @@ func Registry() spec.Registry[Solver] {
 	choice[Final](nested, finalNames)
 	choice[Prediction](nested, predictionNames)
 	choice[Variant](nested, variantNames)
+	choice[Rule](nested, ruleNames)
 	choice[NoiseFunction](nested, noiseFunctionNames)
 	choice[RestartBase](nested, restartBaseNames)
 	choice[Form](nested, formNames)
 	choice[Second](nested, secondNames)
 	choice[Inner](nested, innerNames)
 	choice[Draws](nested, drawsNames)
-	choice[Rule](nested, ruleNames)
+	choice[StepRule](nested, stepRuleNames)
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
 	choice[Coordinate](nested, coordinateNames)
@@ -81,6 +82,7 @@ func Registry() spec.Registry[Solver] {
 
 		// Other exponential integrators, and predictor–corrector pairs.
 		{Name: "unipc", Default: UniPC{Order: 3, Variant: BH2, Predictor: true, Corrector: true}, Aliases: []string{"UniPC"}},
+		{Name: "dpm-solver-v3", Default: DPMSolverV3{Order: 3, Corrector: true}, Aliases: []string{"DPM-Solver-v3"}},
 		{Name: "sa-solver", Default: SASolver{Predictor: 2, Corrector: 2, Tau: 1, SMax: math.Inf(1)}, Aliases: []string{"SA-Solver"}},
 		{Name: "res-2s", Default: RES2S{C2: 0.5}, Aliases: []string{"RES 2S"}},
 		{Name: "res-m", Default: RESM{Order: 2}, Aliases: []string{"RES multistep"}},

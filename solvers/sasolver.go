@@ -84,9 +84,9 @@ func (s SASolver) Properties() Properties {
 		order = min(s.Corrector, s.Predictor+1)
 	}
 	switch {
-	case s.Final == FinalLower && !s.CorrectEnd: // whose last step is of order 1
+	case s.Final != FinalFull && !s.CorrectEnd: // whose last step is of order 1
 		order = min(order, 2)
-	case s.Final == FinalLower, s.Opening == Cheap && s.Corrector > 0: // corrected to order 2
+	case s.Final != FinalFull, s.Opening == Cheap && s.Corrector > 0: // corrected to order 2
 		order = min(order, 3)
 	case s.Opening == Cheap:
 		order = min(order, 2)

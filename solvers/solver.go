@@ -31,7 +31,9 @@
 //	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[cui2023]      Q. Cui, X. Zhang, Z. Lu, Q. Liao, Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models, arXiv 2309.06169.
 //	[gonzalez2023] M. Gonzalez et al., SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models, arXiv 2305.14267.
+//	[grathwohl2019] W. Grathwohl et al., FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models, arXiv 1810.01367.
 //	[hairer1993]   E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, 2nd edition, Springer 1993.
+//	[hutchinson1990] M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix for Laplacian Smoothing Splines, Communications in Statistics – Simulation and Computation 19, 1990.
 //	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
@@ -49,6 +51,7 @@
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
 //	[zhang2023res] Q. Zhang, J. Song, Y. Chen, Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling, arXiv 2308.02157.
 //	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
+//	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package solvers
 

@@ -52,6 +52,8 @@ var variants = []string{
 	"unipc(order=2,variant=vary,corrector=false)", "unipc(order=3,start=rk)", "unipc(order=3,start=rk,predict=noise)", "unipc(order=3,corrector=false,start=rk)",
 	"unipc(order=3,final=lower)", "unipc(order=3,skip=[0,1,2])", "unipc(order=3,predictor=false)", "unipc(order=3,variant=vary,published=true)",
 	"unipc(order=4,start=rk)", "unipc(order=5,start=rk,corrector=false)", "unipc(order=6,start=rk)", "unipc(start=lean)",
+	"dpm-solver-v3(order=1,corrector=false)", "dpm-solver-v3(order=2)", "dpm-solver-v3(start=lean,corrector=false)",
+	"dpm-solver-v3(ppseudo=true,corrector=false)", "dpm-solver-v3(order=2,cpseudo=true)", "dpm-solver-v3(order=4,start=rk,corrector=false)", "dpm-solver-v3(final=lower)",
 	"sa-solver(tau=0.5)", "sa-solver(predict=noise,variant=vary)", "sa-solver(predictor=3,corrector=0,stmin=0.05,stmax=1)",
 	"sa-solver(tau=0)", "sa-solver(predictor=1,corrector=1,tau=0.3)", "sa-solver(predictor=3,corrector=4,tau=0,start=rk)",
 	"sa-solver(predictor=3,corrector=3,tau=0,start=rk,predict=noise)", "sa-solver(predictor=3,corrector=0,tau=0,start=rk)",
