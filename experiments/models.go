@@ -24,6 +24,9 @@ type Model struct {
 	Real    []float64         // real data to show beside samples, rows×dim; may be empty
 }
 
+// Unwrap returns the model itself, so that its name hides nothing it knows.
+func (m *Model) Unwrap() models.Denoiser { return m.Exact }
+
 // ModelEntry is one line of the list of models. A name that ends in ":" takes
 // a file or a folder after it.
 type ModelEntry struct {

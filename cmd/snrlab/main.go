@@ -76,6 +76,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			sampleCommand(),
 			scheduleCommand(),
 			convergeCommand(),
+			likelihoodCommand(),
 			conformCommand(),
 			translateCommand(),
 			fitCommand(),
