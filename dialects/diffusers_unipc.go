@@ -44,7 +44,11 @@ func multistepLevels(r Run) (sigmas, times []float64, end float64, level func(fl
 		end, level = sigmas[n-1], flowLevel
 	default:
 		sigmas = respaced(kind, table[0], table[len(table)-1], n)
-		times = each(tr.timesOf(sigmas), math.RoundToEven)
+		whole := math.Trunc
+		if kind == "karras" {
+			whole = math.RoundToEven
+		}
+		times = each(tr.timesOf(sigmas), whole)
 		end = sigmas[n-1]
 	}
 	return sigmas, times, end, level
