@@ -11,10 +11,8 @@ import (
 func diffusersDEIS(r Run) (*Translation, error) {
 	c := r.Config
 	sigmas, times, end, level := multistepLevels(r)
-	if kind := sigmaKind(c, "karras", "exponential", "beta", "flow"); kind == "flow" {
-		size := float64(c.Int("num_train_timesteps", 1000))
-		sigmas = each(linspace(1-1/size, 0, r.Steps+1)[:r.Steps], shiftFlow(c.Float("flow_shift", 1)))
-		times = each(sigmas, func(s float64) float64 { return math.Trunc(s * size) })
+	if sigmaKind(c, "karras", "exponential", "beta", "flow") == "flow" {
+		sigmas, times = flowBelowOne(c, r.Steps)
 		end = sigmas[len(sigmas)-1]
 	}
 	c.Text("algorithm_type", "deis", "dpmsolver", "dpmsolver++")
@@ -49,4 +47,12 @@ func diffusersDEIS(r Run) (*Translation, error) {
 	}
 	t.Solver = s
 	return t, nil
+}
+
+// flowBelowOne has the n levels of a flow that start one timestep below 1, as
+// the older of the classes do.
+func flowBelowOne(c *Options, n int) (sigmas, times []float64) {
+	size := float64(c.Int("num_train_timesteps", 1000))
+	sigmas = each(linspace(1-1/size, 0, n+1)[:n], shiftFlow(c.Float("flow_shift", 1)))
+	return sigmas, each(sigmas, func(s float64) float64 { return math.Trunc(s * size) })
 }

@@ -102,6 +102,10 @@ func readSkip(steps []int) solvers.Indices {
 func diffusersSASolver(r Run) (*Translation, error) {
 	c := r.Config
 	sigmas, times, end, level := multistepLevels(r)
+	if sigmaKind(c, "karras", "exponential", "beta", "flow") == "flow" {
+		sigmas, times = flowBelowOne(c, r.Steps)
+		end = sigmas[len(sigmas)-1]
+	}
 	s := solvers.SASolver{
 		Predictor: c.Int("predictor_order", 2), Corrector: c.Int("corrector_order", 2),
 		Tau: c.Float("tau", 1), SMax: math.Inf(1), Variant: solvers.BH1,
