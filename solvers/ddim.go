@@ -60,7 +60,16 @@ func (s DDIM) Properties() Properties {
 }
 
 func (s DDIM) method() method {
-	return method{evals: 1, first: s.First, step: func(w *walk) { ancestral(w, s.Eta, 1) }}
+	return method{evals: 1, first: s.First, step: s.step}
+}
+
+func (s DDIM) step(w *walk) {
+	if s.Eta == 0 {
+		w.euler(w.next, w.to)
+		return
+	}
+	c, g := etaSplit(s.Eta, w.from, w.to)
+	renoise(w, c, g)
 }
 
 // NFE implements [Solver].
@@ -69,18 +78,6 @@ func (s DDIM) NFE(g schedules.Grid) int { return s.method().nfe(g) }
 // Start implements [Solver].
 func (s DDIM) Start(p Problem, x []float64, opts ...RunOption) (Stepper, error) {
 	return start(s, s.method(), p, x, opts)
-}
-
-// ancestral is the η step with its noise multiplied by factor.
-func ancestral(w *walk, eta, factor float64) {
-	if eta == 0 {
-		w.euler(w.next, w.to)
-		return
-	}
-	a, b := w.from, w.to
-	c, g := etaSplit(eta, a, b)
-	z := w.normal(a, b)
-	w.lin(w.next, term{c / a.Sigma, w.x}, term{b.Alpha - c*a.Alpha/a.Sigma, w.d}, term{factor * g, z})
 }
 
 // etaSplit divides σ_b into the part c that keeps the old noise and the part g

@@ -29,9 +29,24 @@ func Equivalences() []Equivalence {
 			Why:     "x̂ is moved along e by the difference of σ/α: explicit Euler in σ/α, the first order of every exponential integrator, and of every multistep method",
 		},
 		{
-			Solvers: []string{"ddim(eta=1)", "euler-ancestral", "dpmpp-1(eta=1)", "seeds(stages=1,predict=data)", "er-sde(order=1,noise=sde)", "sa-solver(predictor=1,corrector=0)"},
+			Solvers: []string{"ddim(eta=1)", "ddpm", "ddpm(variance=learned,v=0)", "euler-ancestral", "dpmpp-1(eta=1)", "seeds(stages=1,predict=data)", "er-sde(order=1,noise=sde)", "sa-solver(predictor=1,corrector=0)"},
 			Where:   AnyGrid,
 			Why:     "down to ŝ_down = ŝ_b²/ŝ_a and up by ŝ_b √(1 − ŝ_b²/ŝ_a²) is DDPM's posterior (variance fixed small): g is the same noise, √(σ_b² − g²) the same rest",
+		},
+		{
+			Solvers: []string{"ddpm(variance=large)", "ddpm(variance=learned,v=1)"},
+			Where:   AnyGrid,
+			Why:     "the interpolation of the logarithms ends at β",
+		},
+		{
+			Solvers: []string{"ddim", "tcd(gamma=0)"},
+			Where:   AnyGrid,
+			Why:     "down to the target itself, and no noise",
+		},
+		{
+			Solvers: []string{"dpmpp-2s", "dpmpp-2s-ancestral-rf(eta=0)"},
+			Where:   AnyGrid,
+			Why:     "down to the target itself, and no noise",
 		},
 		{
 			Solvers: []string{"ddim(eta=0.3)", "euler-ancestral(eta=0.3)"},
@@ -226,6 +241,10 @@ func Lookalikes() []Lookalike {
 		{"sa-solver(tau=0)", "unipc(order=2)", "a corrector of two answers is UniC-1"},
 		{"unipc(order=1)", "ddim", "the corrector adds an order: UniPC-1 with its corrector is a method of order 2"},
 		{"unipc(variant=bh1)", "unipc(variant=bh2)", "B matters where ρ is ½ and not solved for: in the first steps of order 2"},
+		{"euler-ancestral", "euler-ancestral(process=rf)", "the same step down and up with another share of noise: τ_b²/τ_a against ŝ_b²/ŝ_a, in τ = ŝ/(1 + ŝ)"},
+		{"ddpm", "ddpm(variance=large)", "β against β̃ = β σ_b²/σ_a²: the same mean"},
+		{"euler", "ddim-inversion", "explicit Euler against one iteration of the implicit one"},
+		{"dpm-solver-2", "dpm2-ancestral-rf(eta=0)", "the midpoint rule in σ/α against σ/(α + σ)"},
 		{"ddim(eta=1)", "euler-maruyama", "both are the reverse SDE to order 1; they differ at order 2 in the step"},
 	}
 }

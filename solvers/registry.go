@@ -33,6 +33,10 @@ func Registry() spec.Registry[Solver] {
 	choice[Inner](nested, innerNames)
 	choice[Draws](nested, drawsNames)
 	choice[StepRule](nested, stepRuleNames)
+	choice[Rule](nested, ruleNames)
+	choice[StepVariance](nested, varianceNames)
+	choice[Process](nested, processNames)
+	choice[Estimate](nested, estimateNames)
 	choice[Variable](nested, variableNames)
 	choice[Scheme](nested, schemeNames)
 	choice[Coordinate](nested, coordinateNames)
@@ -42,7 +46,13 @@ func Registry() spec.Registry[Solver] {
 	r := spec.Registry[Solver]{Kind: "solver", Nested: nested, Entries: []spec.Entry[Solver]{
 		// DDIM, ancestral sampling and inversion.
 		{Name: "ddim", Default: DDIM{}, Aliases: []string{"DDIM"}},
+		{Name: "ddpm", Default: DDPM{}, Aliases: []string{"DDPM"}},
+		{Name: "analytic-ddpm", Default: AnalyticDDPM{Eta: 1}, Aliases: []string{"Analytic-DPM"}},
 		{Name: "euler-ancestral", Default: EulerAncestral{Eta: 1, SNoise: 1}, Aliases: []string{"Euler a"}},
+		{Name: "dpm2-ancestral-rf", Default: DPM2AncestralRF{Eta: 1, SNoise: 1}, Aliases: []string{"DPM2 a RF"}},
+		{Name: "dpmpp-2s-ancestral-rf", Default: DPMPP2SAncestralRF{Eta: 1, SNoise: 1}, Aliases: []string{"DPM++ 2S a RF"}},
+		{Name: "ddim-inversion", Default: DDIMInversion{Iterations: 1}},
+		{Name: "belm", Default: BELM{}, Aliases: []string{"O-BELM"}},
 
 		// Runge–Kutta in one variable.
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
@@ -101,6 +111,8 @@ func Registry() spec.Registry[Solver] {
 		{Name: "paradigms", Default: ParaDiGMS{Window: 16, Tol: 1e-3}, Aliases: []string{"ParaDiGMS"}},
 
 		// Few-step samplers of distilled models.
+		{Name: "consistency", Default: Consistency{SNoise: 1}, Aliases: []string{"CM", "LCM", "sCM"}},
+		{Name: "tcd", Default: TCD{Gamma: 0.3}, Aliases: []string{"TCD"}},
 
 		// Learned coefficients.
 	}}
@@ -112,8 +124,7 @@ func Registry() spec.Registry[Solver] {
 
 // variants are names used elsewhere for a solver with settings.
 var variants = map[string]string{
-	"DDPM": "ddim(eta=1)",
-	"LMS":  "ab4(last=own)",
+	"LMS": "ab4(last=own)",
 
 	"DPM2 a":               "dpm-solver-2(eta=1)",
 	"DPM++ 2S a":           "dpmpp-2s(eta=1)",
@@ -132,7 +143,7 @@ func Variants() map[string]string { return maps.Clone(variants) }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names
 // that are used elsewhere: the aliases of the registry's entries ("DPM++ 2M",
-// "Euler a"), DDPM for ddim(eta=1), and k-diffusion's LMS for ab4(last=own).
+// "Euler a"), and k-diffusion's LMS for ab4(last=own).
 func Parse(s string) (Solver, error) {
 	r := Registry()
 	name := strings.TrimSpace(s)

@@ -28,16 +28,25 @@
 //
 // References:
 //
+//	[bao2022]      F. Bao, C. Li, J. Zhu, B. Zhang, Analytic-DPM: an Analytic Estimate of the Optimal Reverse Variance in Diffusion Probabilistic Models, arXiv 2201.06503.
+//	[bao2022cov]   F. Bao et al., Estimating the Optimal Covariance with Imperfect Mean in Diffusion Probabilistic Models, arXiv 2206.07309.
+//	[comfyui2023]  ComfyUI, https://github.com/comfyanonymous/ComfyUI.
 //	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[cui2023]      Q. Cui, X. Zhang, Z. Lu, Q. Liao, Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models, arXiv 2309.06169.
 //	[gonzalez2023] M. Gonzalez et al., SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models, arXiv 2305.14267.
 //	[grathwohl2019] W. Grathwohl et al., FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models, arXiv 1810.01367.
+//	[hacohen2025]  Y. HaCohen et al., LTX-Video: Realtime Video Latent Diffusion, arXiv 2501.00103.
 //	[hairer1993]   E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, 2nd edition, Springer 1993.
+//	[ho2020]       J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
 //	[hutchinson1990] M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix for Laplacian Smoothing Splines, Communications in Statistics – Simulation and Computation 19, 1990.
 //	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
 //	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
+//	[lu2025]       C. Lu, Y. Song, Simplifying, Stabilizing and Scaling Continuous-Time Consistency Models, arXiv 2410.11081.
+//	[luo2023]      S. Luo et al., Latent Consistency Models: Synthesizing High-Resolution Images with Few-Step Inference, arXiv 2310.04378.
+//	[nichol2021]   A. Nichol, P. Dhariwal, Improved Denoising Diffusion Probabilistic Models, arXiv 2102.09672.
+//	[pan2023]      Z. Pan, R. Gherardi, X. Xie, S. Huang, Effective Real Image Editing with Accelerated Iterative Diffusion Inversion, arXiv 2309.04907.
 //	[permenter2023] F. Permenter, C. Yuan, Interpreting and Improving Diffusion Models from an Optimization Perspective, arXiv 2306.04848.
 //	[roberts1996]  G. O. Roberts, R. L. Tweedie, Exponential Convergence of Langevin Distributions and Their Discrete Approximations, Bernoulli 2, 1996.
 //	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
@@ -46,12 +55,15 @@
 //	[song2019]     Y. Song, S. Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, arXiv 1907.05600.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
+//	[song2023]     Y. Song, P. Dhariwal, M. Chen, I. Sutskever, Consistency Models, arXiv 2303.01469.
+//	[wang2024]     F. Wang et al., BELM: Bidirectional Explicit Linear Multi-step Sampler for Exact Inversion in Diffusion Models, arXiv 2410.07273.
 //	[xu2023]       Y. Xu et al., Restart Sampling for Improving Generative Processes, arXiv 2306.14878.
 //	[xue2023]      S. Xue et al., SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models, arXiv 2309.05019.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
 //	[zhang2023res] Q. Zhang, J. Song, Y. Chen, Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling, arXiv 2308.02157.
 //	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
 //	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
+//	[zheng2024]    J. Zheng et al., Trajectory Consistency Distillation, arXiv 2402.19159.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package solvers
 

@@ -12,7 +12,11 @@ import (
 var variants = []string{
 	// DDIM, ancestral sampling and inversion.
 	"ddim(eta=0.5)", "ddim(eta=1)", "ddim(eta=0.5,first=own)",
-	"euler-ancestral(eta=0)",
+	"ddpm(variance=large)", "ddpm(variance=learned,v=0.3)", "ddpm(first=own,last=own)", "ddpm(variance=large,first=own,last=own)",
+	"analytic-ddpm(eta=0.5,first=own,last=own)", "analytic-ddpm(estimate=value)", "analytic-ddpm(estimate=marginal,draws=12,first=own)",
+	"ddim-inversion(iterations=3)",
+	"euler-ancestral(eta=0)", "euler-ancestral(process=rf)", "euler-ancestral(eta=0.5,process=rf)",
+	"dpm2-ancestral-rf(eta=0)", "dpm2-ancestral-rf(eta=0.5)", "dpmpp-2s-ancestral-rf(eta=0)", "dpmpp-2s-ancestral-rf(eta=0.5)",
 
 	// Runge–Kutta in one variable.
 	"rk(method=heun2)", "rk(method=midpoint,in=lambda)", "rk(method=ralston2,in=lambda-data)", "rk(method=alpha,alpha=0.4)",
@@ -70,6 +74,9 @@ var variants = []string{
 	"euler-maruyama(variable=lambda)", "euler-maruyama(variable=time)", "euler-maruyama(last=own)", "euler-maruyama(variable=time,last=own)",
 	"reverse-diffusion(last=own)",
 	"predictor-corrector(steps=2)", "predictor-corrector(predictor=ddim)", "predictor-corrector(predictor=dpmpp-2m,steps=2)", "predictor-corrector(predictor=sra1)",
+
+	// Few-step samplers of distilled models.
+	"consistency(smin=0.005)", "tcd(gamma=0)", "tcd(gamma=1)",
 }
 
 func TestSolvers_Invariant(t *testing.T) {

@@ -465,8 +465,7 @@ func (w *walk) eval(dst, x []float64, at schedules.Level) {
 	if w.err != nil {
 		return
 	}
-	w.at[0] = at
-	q := models.Query{X: x, Rows: w.rows, At: w.at[:], Labels: w.problem.Labels}
+	q := w.query(x, at)
 	if err := w.problem.Denoiser.Denoise(w.ctx, dst, q); err != nil {
 		w.err = err
 		return
@@ -479,6 +478,12 @@ func (w *walk) eval(dst, x []float64, at schedules.Level) {
 		w.observe(Stage{Step: w.index, Stage: w.stage, At: at, X: x, Denoised: dst})
 	}
 	w.stage++
+}
+
+// query asks about every row at one level.
+func (w *walk) query(x []float64, at schedules.Level) models.Query {
+	w.at[0] = at
+	return models.Query{X: x, Rows: w.rows, At: w.at[:], Labels: w.problem.Labels}
 }
 
 // slope writes e = (x − αD)/σ at a level into dst.

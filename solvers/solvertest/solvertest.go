@@ -100,6 +100,16 @@ func (c cheap) PosteriorCovMul(_ context.Context, dst, v []float64, q models.Que
 	return nil
 }
 
+// PosteriorTrace writes dim σ²/(α² + σ²).
+func (c cheap) PosteriorTrace(_ context.Context, dst []float64, q models.Query) error {
+	for i := range dst {
+		l := q.Level(i)
+		n := l.Sigma * l.Sigma
+		dst[i] = float64(c.dim) * n / (float64(l.Alpha*l.Alpha) + n)
+	}
+	return nil
+}
+
 // Sample draws α x₀ + σ ε.
 func (c cheap) Sample(dst []float64, at schedules.Level, labels []int, keys []rng.Key) error {
 	for i, k := range keys {
@@ -295,9 +305,9 @@ func rowsAlone(t *testing.T, s solvers.Solver) {
 		}
 	}
 	// Large enough that work is split over processors.
-	const big = 40000
+	const wide, many = 40, 2000
 	g := grids(t)[3]
-	p, x := problem(g, big, 2), initial(g.grid[0], big, 2)
+	p, x := problem(g, wide, many), initial(g.grid[0], wide, many)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	one := sample(t, s, p, x)
 	runtime.GOMAXPROCS(3)
