@@ -235,7 +235,7 @@ func TestParse_Refuses(t *testing.T) {
 
 func TestParse_Property_Aliases(t *testing.T) {
 	for name, want := range map[string]string{
-		"DDIM": "ddim", "DDPM": "ddim(eta=1)", "Euler a": "euler-ancestral", "DPM++ 2M": "dpmpp-2m",
+		"DDIM": "ddim", "DDPM": "ddpm", "Euler a": "euler-ancestral", "DPM++ 2M": "dpmpp-2m",
 		"DPM2": "dpm-solver-2", "LMS": "ab4(last=own)", " Heun ": "heun",
 		"heun(schurn=40,stmin=0.05,stmax=50,snoise=1.003)": "heun(schurn=40,stmin=0.05,stmax=50,snoise=1.003)",
 	} {
