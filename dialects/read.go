@@ -462,8 +462,11 @@ func (r *Reading) Text(w io.Writer) error {
 		say("steps:       %d", r.Steps)
 		say("no recipe:   %s", r.NoRecipe)
 	}
-	for _, q := range r.Quirks {
-		say("quirk:       %s (docs/quirks.md)", q)
+	for _, q := range Quirks() {
+		if slices.Contains(r.Quirks, q.Name) {
+			say("quirk:       %s. %s", q.Name, q.What)
+			say("             Here: %s", q.Ours)
+		}
 	}
 	for _, n := range r.Notes {
 		say("note:        %s", n)
