@@ -44,6 +44,9 @@ cross: ## builds for the other platforms
 bench: ## kernels and steps beside the measured limits of this machine
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/simd ./models ./solvers
 
+bench-peers: ## docs/overhead.md: a step of every solver, beside diffusers and k-diffusion where python3 has them
+	GO="$(GO)" sh scripts/bench-peers.sh
+
 build: ## bin/snrlab
 	$(GO) build -o bin/snrlab ./cmd/snrlab
 

@@ -82,3 +82,80 @@ func BenchmarkStep(b *testing.B) {
 	b.ReportMetric(1e3*plain, "ms/copies")
 	b.ReportMetric(step/plain, "step/copies")
 }
+
+// quietNoise hands out numbers that cost nothing.
+type quietNoise struct{}
+
+func (quietNoise) Normal(req solvers.NoiseRequest) error {
+	for _, x := range [][]float64{req.Z, req.Integral} {
+		if len(x) > 0 && x[len(x)-1] == 0 {
+			fill(x)
+		}
+	}
+	return nil
+}
+
+// BenchmarkOverhead measures what a step of every registered solver with a fixed
+// grid costs beside its evaluations and its noise, on 64×3×32×32 values, and how
+// many plain copies of the state that is. The medians are over steps; copies
+// alternate with them, so that other load of the machine meets both.
+func BenchmarkOverhead(b *testing.B) {
+	f := free{[]int{3, 32, 32}}
+	n := 64 * models.Dim(f)
+	x := make([]float64, n)
+	fill(x)
+	to := slices.Clone(x)
+	sch := schedules.EDM{SMin: 0.02, SMax: 80}
+	grid, err := schedules.UniformLambda{}.Grid(sch, 1000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	for _, e := range solvers.Registry().Entries {
+		if e.Default.Properties().Adaptive {
+			continue // its steps are not the grid's
+		}
+		b.Run(e.Name, func(b *testing.B) {
+			var st solvers.Stepper
+			step := func() bool {
+				_, err := st.Step(ctx)
+				if err != nil && !errors.Is(err, io.EOF) {
+					b.Fatal(err)
+				}
+				return err == nil
+			}
+			restart := func() {
+				if st, err = e.Default.Start(solvers.Problem{Denoiser: f, Grid: grid, Schedule: sch, Noise: quietNoise{}}, x); err != nil {
+					b.Fatal(err)
+				}
+				for range 5 { // past the opening, and every array touched
+					step()
+				}
+			}
+			restart()
+			allocs := testing.AllocsPerRun(20, func() { step() })
+			var steps, copies []float64
+			for b.Loop() {
+				begin := time.Now()
+				more := step()
+				took := time.Since(begin).Seconds()
+				if !more {
+					restart()
+					continue
+				}
+				steps = append(steps, took)
+				begin = time.Now()
+				copy(to, x)
+				copies = append(copies, time.Since(begin).Seconds())
+			}
+			slices.Sort(steps)
+			slices.Sort(copies)
+			one, plain := steps[len(steps)/2], copies[len(copies)/2]
+			b.ReportMetric(1e6*one, "µs/step")
+			b.ReportMetric(one/plain, "copies/step")
+			b.ReportMetric(16e-9*float64(n)/plain, "GB/s-copy")
+			b.ReportMetric(allocs, "allocs/step")
+			b.ReportMetric(0, "ns/op") // of an op that is a step and a copy: says nothing
+		})
+	}
+}
