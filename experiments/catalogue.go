@@ -374,7 +374,7 @@ func equivalencesPage() string {
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	say("# One method, several names\n")
 	say("<!-- Written by go generate ./experiments from the tables of package solvers; do not edit. -->\n")
-	say("Solvers of one line give the same states to rounding from the same start, with the same noise, on the grids it names. `TestEquivalences_AgreesWith` in package solvers proves each line on a 16-dimensional mixture on up to five kinds of grids (from α = 0 and to σ = 0 among them) of 1, 2, 3 and 11 steps to 1e-11, and, where the line names a condition, that it is needed.\n")
+	say("Solvers of one line give the same states to rounding from the same start, with the same noise, on the grids it names. `TestEquivalences_AgreesWith` in package solvers proves each line on a 16-dimensional mixture, on up to six kinds of grids (from α = 0 and to σ = 0 among them) of 1, 2, 3 and 11 steps, to 1e-10, and, where the line names a condition, that it is needed.\n")
 	say("| the same | where | why |\n| --- | --- | --- |")
 	for _, e := range solvers.Equivalences() {
 		where := string(e.Where)
