@@ -70,8 +70,8 @@ func MeasureConformance(ctx context.Context, paths ...string) ([]runfile.Conform
 	sums := map[key]*runfile.ConformanceRow{}
 	for _, r := range report.Results {
 		name, _, _ := strings.Cut(r.Solver, "(")
-		if name = strings.TrimSpace(name); name == "" {
-			continue // a table, or a case that was not translated
+		if name = strings.TrimSpace(name); name == "" || r.Peer == "gm2d" {
+			continue // a table, a case that was not translated, or none of another program
 		}
 		k := key{name, r.Peer, r.Sampler}
 		if sums[k] == nil {
