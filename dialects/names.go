@@ -31,7 +31,7 @@ func nicknames() []nickname {
 		{[]string{"LMS", "lms"}, "sample_lms"},
 		{[]string{"DPM++ 2M", "dpmpp_2m"}, "sample_dpmpp_2m"},
 		{[]string{"DDIM", "ddim"}, "ddim"},
-		{[]string{"DDPM", "ddpm"}, "ddim(eta=1)"},
+		{[]string{"DDPM", "ddpm"}, "ddpm"},
 		{[]string{"UniPC", "uni_pc"}, "unipc(variant=bh1,final=lower)"},
 		{[]string{"uni_pc_bh2"}, "unipc(final=lower)"},
 		{[]string{"ipndm"}, "ipndm"},

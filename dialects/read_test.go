@@ -120,7 +120,7 @@ func TestRead_Same(t *testing.T) {
 	if same := mustRead(t, "Euler", 5).Same; !slices.Contains(same, "ddim") || !slices.Contains(same, "EulerDiscreteScheduler") || slices.Contains(same, "heun") {
 		t.Errorf("Euler is the same as %v", same)
 	}
-	if same := mustRead(t, "Euler a", 5).Same; !slices.Contains(same, "DDPM") || slices.Contains(same, "euler") {
+	if same := mustRead(t, "Euler a", 5).Same; !slices.Contains(same, "ddpm") || slices.Contains(same, "euler") {
 		t.Errorf("Euler a is the same as %v", same)
 	}
 }
