@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"snrlab/internal/runfile"
+	"snrlab/internal/spec"
 	"snrlab/schedules"
 	"snrlab/solvers"
 	"snrlab/viz"
@@ -188,6 +189,7 @@ func (p *rankReport) page(figures string) string {
 		for _, m := range p.sure.models {
 			p.problem(say, m, figures)
 		}
+		p.starts(say)
 		p.adaptives(say)
 		p.defaults(say)
 	}
@@ -254,8 +256,12 @@ func digits3(v float64) string {
 
 // overall is the table of a league over all problems.
 func (p *rankReport) overall(say sayer, l *league, measure string) {
-	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over the budgets, for each problem and over all. Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, len(l.best))
-	head, rule := "| | solver | order | NFE a step | wins | all |", "| ---: | --- | ---: | ---: | ---: | ---: |"
+	floor := ""
+	if len(l.least) > 0 {
+		floor = " What is below the sampling floor counts as the floor."
+	}
+	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over budgets and problems; over budgets up to %d, and above; and on each problem.%s Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, fewBudget, floor, len(l.best))
+	head, rule := fmt.Sprintf("| | solver | order | NFE a step | wins | all | ≤ %d | > %d |", fewBudget, fewBudget), "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 	for _, m := range l.models {
 		head += " " + m + " |"
 		rule += " ---: |"
@@ -267,13 +273,24 @@ func (p *rankReport) overall(say sayer, l *league, measure string) {
 			props := s.Properties()
 			order, evals = fmt.Sprintf("%g", props.Order), fmt.Sprint(props.Evals)
 		}
-		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %.2f |", i+1, m.title(), order, evals, m.wins, m.ratio)
+		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %s | %s | %s |", i+1, m.title(), order, evals, m.wins, multiple(m.ratio), multiple(m.few), multiple(m.many))
 		for _, model := range l.models {
-			line += fmt.Sprintf(" %.2f |", m.ratios[model])
+			line += fmt.Sprintf(" %s |", multiple(m.ratios[model]))
 		}
 		say("%s", line)
 	}
 	say("")
+}
+
+// multiple prints a ratio in three digits; NaN is a dash.
+func multiple(v float64) string {
+	switch {
+	case v != v:
+		return "–"
+	case v < 99.95:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }
 
 // problem is the section of one problem.
@@ -370,16 +387,110 @@ func (p *rankReport) adaptives(say sayer) {
 		return
 	}
 	say("### Adaptive solvers\n")
-	say("By tolerance: evaluations are the mean over starts of what was used, beside the best solver on a chosen grid that uses no more.\n")
-	say("| problem | solver | NFE used | RMSE | median | 99 %% | best with no more | its NFE | its RMSE |\n| --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |")
+	say("By tolerance: the evaluations that were used, mean over starts, on each problem; and the RMSE as a multiple of that of the best solver on a chosen grid that uses no more, geometric mean over problems, and the least and the greatest.\n")
+	head, rule := "| solver |", "| --- |"
+	for _, m := range p.sure.models {
+		head += fmt.Sprintf(" NFE on %s |", m)
+		rule += " ---: |"
+	}
+	say("%s error | least | greatest |\n%s ---: | ---: | ---: |", head, rule)
+	var names []string
 	for _, r := range p.adaptive {
-		rival, nfe, its := "–", "–", "–"
-		for _, f := range p.sure.front(r.Model, nil) {
-			if f.NFE <= r.NFE {
-				rival, nfe, its = f.Solver, fmt.Sprintf("%g", f.NFE), digits3(f.RMSE)
+		if !slices.Contains(names, r.Solver) {
+			names = append(names, r.Solver)
+		}
+	}
+	for _, name := range names {
+		line, logs, n, least, most := "| "+name+" |", 0.0, 0, math.Inf(1), 0.0
+		for _, m := range p.sure.models {
+			k := slices.IndexFunc(p.adaptive, func(r runfile.RankRow) bool { return r.Solver == name && r.Model == m })
+			if k < 0 {
+				line += " – |"
+				continue
+			}
+			r, rival := p.adaptive[k], math.NaN()
+			line += fmt.Sprintf(" %.1f |", r.NFE)
+			for _, f := range p.sure.front(m, nil) {
+				if f.NFE <= r.NFE {
+					rival = f.RMSE
+				}
+			}
+			if v := r.RMSE / rival; v == v {
+				logs += math.Log(min(v, worstRatio))
+				n++
+				least, most = min(least, v), max(most, v)
 			}
 		}
-		say("| %s | %s | %.1f | %s | %s | %s | %s | %s | %s |", r.Model, r.Solver, r.NFE, digits3(r.RMSE), digits3(r.Median), digits3(r.P99), rival, nfe, its)
+		if n == 0 {
+			least, most = math.NaN(), math.NaN()
+		}
+		say("%s %s | %s | %s |", line, multiple(math.Exp(logs/float64(n))), multiple(least), multiple(most))
+	}
+	say("")
+}
+
+// starts is the table of starts that keep the order of a multistep method, at
+// equal evaluations.
+func (p *rankReport) starts(say sayer) {
+	type pair struct{ cheap, dear *rankMethod }
+	find := func(name string) *rankMethod {
+		for _, m := range p.sure.methods {
+			if m.name == name || slices.Contains(m.also, name) {
+				return m
+			}
+		}
+		return nil
+	}
+	var pairs []pair
+	var names []string
+	for _, c := range p.recipe.Solvers {
+		s, err := solvers.Parse(c)
+		if err != nil {
+			continue
+		}
+		name, args, err := spec.Split(s.String())
+		if err != nil || !slices.ContainsFunc(args, func(a spec.Arg) bool { return a.Key == "start" }) {
+			continue
+		}
+		var rest []string
+		for _, a := range args {
+			if a.Key != "start" {
+				rest = append(rest, a.Key+"="+a.Value)
+			}
+		}
+		if len(rest) > 0 {
+			name += "(" + strings.Join(rest, ",") + ")"
+		}
+		if cheap, dear := find(name), find(s.String()); cheap != nil && dear != nil && cheap != dear {
+			pairs, names = append(pairs, pair{cheap, dear}), append(names, s.String())
+		}
+	}
+	if len(pairs) == 0 {
+		return
+	}
+	say("### Starts that keep the order\n")
+	say("RMSE with a start of the method's own order as a multiple of that with the cheap start (orders 1, 2, …), at the same evaluations, each on the spacing chosen for it: geometric mean over problems. Below 1 the start pays.\n")
+	head, rule := "| solver |", "| --- |"
+	for _, b := range p.sure.budgets {
+		head += fmt.Sprintf(" %d |", b)
+		rule += " ---: |"
+	}
+	say("%s\n%s", head, rule)
+	for i, q := range pairs {
+		line := "| " + names[i] + " |"
+		for _, b := range p.sure.budgets {
+			logs, n := 0.0, 0
+			for _, m := range p.sure.models {
+				dear, ok := q.dear.rows[rankCell{m, b}]
+				cheap, also := q.cheap.rows[rankCell{m, b}]
+				if ok && also {
+					logs += math.Log(min(dear.RMSE/cheap.RMSE, worstRatio))
+					n++
+				}
+			}
+			line += " " + multiple(math.Exp(logs/float64(n))) + " |"
+		}
+		say("%s", line)
 	}
 	say("")
 }

@@ -17,6 +17,7 @@ type league struct {
 	methods []*rankMethod // best first
 	score   func(runfile.RankRow) float64
 	best    map[rankCell]float64
+	least   map[rankCell]float64 // scores up to here say nothing: they count as this
 }
 
 // rankCell is one problem at one budget.
@@ -33,14 +34,20 @@ type rankMethod struct {
 	rows   map[rankCell]runfile.RankRow
 	ratios map[string]float64 // by model: geometric mean over budgets of error over the best error
 	ratio  float64            // geometric mean of these
-	wins   int                // cells in which it is best
+	few    float64            // the same over budgets up to fewBudget
+	many   float64            // and over the others
+	wins   int                // cells in which it is best, and its score says something
 }
+
+// fewBudget divides budgets at which the order of a method hardly shows from
+// those at which it does.
+const fewBudget = 12
 
 // worstRatio stands for an overflow in a mean of ratios.
 const worstRatio = 1e4
 
 func newLeague(rows []runfile.RankRow, stochastic bool) *league {
-	l := &league{best: map[rankCell]float64{}, score: func(r runfile.RankRow) float64 { return r.RMSE }}
+	l := &league{best: map[rankCell]float64{}, least: map[rankCell]float64{}, score: func(r runfile.RankRow) float64 { return r.RMSE }}
 	if stochastic {
 		l.score = func(r runfile.RankRow) float64 { return r.SW2 }
 	}
@@ -62,7 +69,11 @@ func newLeague(rows []runfile.RankRow, stochastic bool) *league {
 			byName[r.Solver] = m
 			all = append(all, m)
 		}
-		m.rows[rankCell{r.Model, r.Budget}] = r
+		c := rankCell{r.Model, r.Budget}
+		m.rows[c] = r
+		if stochastic {
+			l.least[c] = r.SW2Floor
+		}
 	}
 	slices.Sort(l.budgets)
 	for _, m := range all {
@@ -105,25 +116,38 @@ func (l *league) agree(a, b *rankMethod) bool {
 }
 
 func (l *league) rate(m *rankMethod) {
-	total := 0.0
-	for _, model := range l.models {
-		sum, n := 0.0, 0
+	mean := func(model string, of func(budget int) bool) (logs float64, n int) {
 		for _, b := range l.budgets {
 			c := rankCell{model, b}
-			r, ok := m.rows[c]
-			if !ok {
-				continue
-			}
-			sum += math.Log(min(l.score(r)/l.best[c], worstRatio))
-			n++
-			if l.score(r) == l.best[c] {
-				m.wins++
+			if r, ok := m.rows[c]; ok && of(b) {
+				logs += math.Log(min(max(l.score(r), l.least[c])/max(l.best[c], l.least[c]), worstRatio))
+				n++
 			}
 		}
-		m.ratios[model] = math.Exp(sum / float64(n))
-		total += sum / float64(n)
+		return logs / float64(n), n
 	}
-	m.ratio = math.Exp(total / float64(len(l.models)))
+	over := func(of func(budget int) bool) float64 {
+		total, n := 0.0, 0
+		for _, model := range l.models {
+			if v, k := mean(model, of); k > 0 {
+				total += v
+				n++
+			}
+		}
+		return math.Exp(total / float64(n)) // NaN where it has no such budget
+	}
+	for _, model := range l.models {
+		v, _ := mean(model, func(int) bool { return true })
+		m.ratios[model] = math.Exp(v)
+	}
+	m.ratio = over(func(int) bool { return true })
+	m.few = over(func(b int) bool { return b <= fewBudget })
+	m.many = over(func(b int) bool { return b > fewBudget })
+	for c, r := range m.rows {
+		if v := l.score(r); v == l.best[c] && v > l.least[c] {
+			m.wins++
+		}
+	}
 }
 
 // title is the name with the others that the method goes by.

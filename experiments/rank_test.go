@@ -268,6 +268,10 @@ func TestLeague_Property(t *testing.T) {
 			t.Errorf("ratio %g, expected %g", c.got, c.want)
 		}
 	}
+	// Budget 4 is few, and budget 9 too.
+	if b.few != b.ratio || !math.IsNaN(b.many) {
+		t.Errorf("few %g, many %g", b.few, b.many)
+	}
 	if a.wins != 1 || b.wins != 1 || lost.wins != 0 {
 		t.Errorf("wins %d, %d, %d", a.wins, b.wins, lost.wins)
 	}
@@ -278,8 +282,11 @@ func TestLeague_Property(t *testing.T) {
 	if want := []string{"a", "own", "b"}; !slices.Equal(front, want) {
 		t.Errorf("front %q, expected %q", front, want)
 	}
-	if r := newLeague(rows, true); len(r.methods) != 1 || r.methods[0].wins != 1 {
-		t.Errorf("the stochastic league has %+v", r.methods)
+	// Below the floor nobody is better than anybody.
+	rows = append(rows, runfile.RankRow{Model: "m", Solver: "quiet", Stochastic: true, Budget: 4, NFE: 4, SW2: 0.1, SW2Floor: 0.2})
+	rows[len(rows)-2].SW2Floor = 0.2
+	if r := newLeague(rows, true); len(r.methods) != 2 || r.methods[0].name != "quiet" || r.methods[0].wins != 0 || r.methods[0].ratio != 1 || math.Abs(r.methods[1].ratio-1.5) > 1e-12 {
+		t.Errorf("the stochastic league has %+v and %+v", r.methods[0], r.methods[1])
 	}
 
 	var cand []runfile.SpacingRow
