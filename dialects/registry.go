@@ -33,8 +33,8 @@ func Registry() []Translator {
 		{"diffusers", "ScoreSdeVeScheduler", diffusersScoreSdeVe},
 		{"diffusers", "ScoreSdeVpScheduler", diffusersScoreSdeVp},
 		{"diffusers", "UniPCMultistepScheduler", diffusersUniPC},
-		{"edm", "ablation_sampler", edmAblation},
 		{"dpm-solver-v3", "DPM_Solver_v3.sample", dpmSolverV3Sample},
+		{"edm", "ablation_sampler", edmAblation},
 		{"edm", "edm_sampler", edmSampler},
 		{"unipc", "UniPC.sample", unipcSample},
 	}

@@ -36,15 +36,15 @@ import (
 // which are interpolated by cubic splines; the program of [zheng2023] takes
 // trapezoids, rule = trapezoid, and only levels of the statistics for a grid.
 type DPMSolverV3 struct {
-	Order     int         `json:"order"`     // values combined, 1 to 4
-	Corrector bool        `json:"corrector"` // correct the end of every step
-	PPseudo   bool        `json:"ppseudo"`   // pseudo derivatives in the predictor
-	CPseudo   bool        `json:"cpseudo"`   // pseudo derivatives, and one value more, in the corrector
-	Opening   Opening     `json:"start"`     // how the first steps are taken
-	Final     Final       `json:"final"`     // order of the last steps
-	Rule      Rule        `json:"rule"`      // how integrals are taken
-	File      string      `json:"stats"`     // file of the statistics; "" for none
-	Table     *Statistics `json:"-"`         // the statistics themselves, in place of a file
+	Order     int            `json:"order"`     // values combined, 1 to 4
+	Corrector bool           `json:"corrector"` // correct the end of every step
+	PPseudo   bool           `json:"ppseudo"`   // pseudo derivatives in the predictor
+	CPseudo   bool           `json:"cpseudo"`   // pseudo derivatives, and one value more, in the corrector
+	Opening   Opening        `json:"start"`     // how the first steps are taken
+	Final     Final          `json:"final"`     // order of the last steps
+	Rule      Rule           `json:"rule"`      // how integrals are taken
+	File      StatisticsFile `json:"stats"`     // file of the statistics; "" for none
+	Table     *Statistics    `json:"-"`         // the statistics themselves, in place of a file
 }
 
 // Rule is a quadrature rule.
@@ -180,13 +180,12 @@ type v3interval struct {
 // prepare makes the arrays of a run.
 func (r *v3run) prepare(p Problem) error {
 	table := r.Table
+	var err error
 	if r.File != "" {
-		var err error
-		if table, err = ReadStatistics(r.File); err != nil {
+		if table, _, err = r.File.read(); err != nil {
 			return err
 		}
 	}
-	var err error
 	if r.stats, err = newSplines(table, models.Dim(p.Denoiser)); err != nil {
 		return err
 	}

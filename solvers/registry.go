@@ -26,6 +26,10 @@ func Registry() spec.Registry[Solver] {
 	choice[Prediction](nested, predictionNames)
 	choice[Variant](nested, variantNames)
 	choice[Rule](nested, ruleNames)
+	nested[reflect.TypeFor[StatisticsFile]()] = func(s string) (any, error) {
+		_, f, err := StatisticsFile(s).read()
+		return f, err
+	}
 	choice[NoiseFunction](nested, noiseFunctionNames)
 	choice[RestartBase](nested, restartBaseNames)
 	choice[Form](nested, formNames)

@@ -2,12 +2,15 @@ package solvers
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/interp"
 )
@@ -53,20 +56,44 @@ func (s *Statistics) Validate() error {
 
 // ReadStatistics reads a file that [Statistics.Write] wrote.
 func ReadStatistics(path string) (*Statistics, error) {
+	s, _, err := readStatistics(path)
+	if err != nil {
+		return nil, fmt.Errorf("solvers: %w", err)
+	}
+	return s, nil
+}
+
+func readStatistics(path string) (s *Statistics, sum string, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("solvers: statistics: %w", err)
+		return nil, "", fmt.Errorf("statistics: %w", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	s := new(Statistics)
+	s = new(Statistics)
 	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("solvers: statistics %s: %w", path, err)
+		return nil, "", fmt.Errorf("statistics %s: %w", path, err)
 	}
 	if err := s.Validate(); err != nil {
-		return nil, fmt.Errorf("solvers: %s: %w", path, err)
+		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
-	return s, nil
+	hash := sha256.Sum256(b)
+	return s, hex.EncodeToString(hash[:6]), nil
+}
+
+// StatisticsFile names a file of [Statistics], and after a # the beginning of
+// its SHA-256. Reading the name of a solver fills that in, so that what prints
+// the name records what was in the file, and a file that has changed is refused.
+type StatisticsFile string
+
+// read returns the statistics, and the name with the sum.
+func (f StatisticsFile) read() (*Statistics, StatisticsFile, error) {
+	path, want, given := strings.Cut(string(f), "#")
+	s, sum, err := readStatistics(path)
+	if err == nil && given && sum != want {
+		err = fmt.Errorf("statistics %s: its SHA-256 begins with %s, expected %s: the file has changed", path, sum, want)
+	}
+	return s, StatisticsFile(path + "#" + sum), err
 }
 
 // Write writes the statistics as JSON.

@@ -119,12 +119,45 @@ func fitCommand() *cli.Command {
 				}
 				return show(c, report)
 			},
-		}},
+		}, fitStatisticsCommand()},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
-				return usagef("fit %s: there is no such fit; expected digits", name)
+				return usagef("fit %s: there is no such fit; expected digits or statistics", name)
 			}
-			return usagef("fit: expected what to fit: digits")
+			return usagef("fit: expected what to fit: digits or statistics")
+		},
+	}
+}
+
+func fitStatisticsCommand() *cli.Command {
+	def := experiments.DefaultStatistics()
+	return &cli.Command{
+		Name:  "statistics",
+		Usage: "make the model statistics of dpm-solver-v3, means over exact samples",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "file", Value: "statistics.json", Usage: "where they are written"},
+			&cli.StringFlag{Name: "model", Value: def.Model, Usage: "the exact problem (see snrlab list models)"},
+			&cli.Float64Flag{Name: "smin", Value: def.SMin, Usage: "σ/α of the cleanest level"},
+			&cli.Float64Flag{Name: "smax", Value: def.SMax, Usage: "σ/α of the noisiest level"},
+			&cli.IntFlag{Name: "levels", Value: def.Levels, Usage: "levels, uniform in λ"},
+			&cli.IntFlag{Name: "rows", Value: def.Rows, Usage: "samples at each level"},
+			&cli.IntFlag{Name: "probes", Value: def.Probes, Usage: "random signs a sample for the diagonal of the covariance; 0 takes every dimension in turn"},
+			&cli.Int64Flag{Name: "key", Value: def.Key, Usage: "seed of the samples"},
+			mnistFlag(), jsonFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 0, 0, "no argument"); err != nil {
+				return err
+			}
+			s := experiments.Statistics{
+				Model: c.String("model"), SMin: c.Float64("smin"), SMax: c.Float64("smax"), Levels: c.Int("levels"),
+				Rows: c.Int("rows"), Probes: c.Int("probes"), Key: c.Int64("key"), MNIST: c.String("mnist"),
+			}
+			report, err := s.Run(c.Context, c.String("file"))
+			if err != nil {
+				return err
+			}
+			return show(c, report)
 		},
 	}
 }
