@@ -33,7 +33,7 @@ import (
 // steps out of α = 0 and into σ = 0 are the named ones.
 //
 // The integrals are taken by Gauss's rule between the levels of the statistics,
-// which are interpolated by cubic splines; the program of [zheng2023] takes
+// which are interpolated by monotone cubic curves; the program of [zheng2023] takes
 // trapezoids, rule = trapezoid, and only levels of the statistics for a grid.
 type DPMSolverV3 struct {
 	Order     int            `json:"order"`     // values combined, 1 to 4
@@ -150,7 +150,7 @@ func (s DPMSolverV3) Start(p Problem, x []float64, opts ...RunOption) (Stepper, 
 // v3run is one run of [DPMSolverV3], with what it holds along the grid.
 type v3run struct {
 	DPMSolverV3
-	stats *splines
+	stats *curves
 	q     [3][v3points][]float64 // l, s and b at the points of the rule
 	steps []v3interval           // of the last steps, step i at i modulo their number
 
@@ -186,7 +186,7 @@ func (r *v3run) prepare(p Problem) error {
 			return err
 		}
 	}
-	if r.stats, err = newSplines(table, models.Dim(p.Denoiser)); err != nil {
+	if r.stats, err = newCurves(table, models.Dim(p.Denoiser)); err != nil {
 		return err
 	}
 	dim := r.stats.width()

@@ -28,7 +28,7 @@ type Estimate struct {
 //
 // by dimension. The covariance is the model's own product with vectors; f' is
 // the central difference of f along the probability-flow ODE, dx̂/dℓ = D − x̂,
-// with the slope of the spline through l. Where f does not vary over the samples
+// with the slope of the curve through l. Where f does not vary over the samples
 // s is 0. Each level costs three evaluations a sample, and as many products as
 // there are dimensions or probes.
 func EstimateStatistics(ctx context.Context, m models.Exact, e Estimate) (*Statistics, error) {
@@ -157,7 +157,7 @@ func onVE(half float64) schedules.Level {
 	return schedules.LevelAt(schedules.EDM{SMin: 1, SMax: 2}, snr.LogSNR(2*half))
 }
 
-// slopesOfL returns dl/dℓ of the splines through l.
+// slopesOfL returns dl/dℓ of the curves through l.
 func (s *Statistics) slopesOfL() ([][]float64, error) {
 	slopes := make([][]float64, len(s.L))
 	for i := range slopes {
@@ -168,7 +168,7 @@ func (s *Statistics) slopesOfL() ([][]float64, error) {
 		for i := range s.L {
 			column[i] = s.L[i][j]
 		}
-		var c interp.NaturalCubic
+		var c interp.FritschButland
 		if err := c.Fit(s.HalfLogSNR, column); err != nil {
 			return nil, err
 		}

@@ -99,20 +99,21 @@ func (f StatisticsFile) read() (*Statistics, StatisticsFile, error) {
 // Write writes the statistics as JSON.
 func (s *Statistics) Write(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
-// splines are statistics between their levels: cubic splines with natural ends,
-// constant beyond them.
-type splines struct {
+// curves are statistics between their levels: cubic where they rise or fall and
+// monotone there, so that few or noisy levels make no waves, and constant beyond
+// the first level and the last.
+type curves struct {
 	levels []float64
-	curves [3][]interp.Predictor // of l, s and b, by dimension or one for all; nil for none
+	of     [3][]interp.Predictor // l, s and b, by dimension or one for all; nil for none
 }
 
-// newSplines interpolates statistics for samples of dim values; nil are l = 1,
+// newCurves interpolates statistics for samples of dim values; nil are l = 1,
 // s = b = 0.
-func newSplines(s *Statistics, dim int) (*splines, error) {
+func newCurves(s *Statistics, dim int) (*curves, error) {
 	if s == nil {
-		return &splines{}, nil
+		return &curves{}, nil
 	}
-	p := &splines{levels: s.HalfLogSNR}
+	p := &curves{levels: s.HalfLogSNR}
 	for k, rows := range [][][]float64{s.L, s.S, s.B} {
 		n := len(rows[0])
 		if n != dim && n != 1 {
@@ -123,17 +124,17 @@ func newSplines(s *Statistics, dim int) (*splines, error) {
 			for i := range rows {
 				column[i] = rows[i][j]
 			}
-			curve, err := spline(p.levels, column)
+			curve, err := through(p.levels, column)
 			if err != nil {
 				return nil, fmt.Errorf("statistics: %w", err)
 			}
-			p.curves[k] = append(p.curves[k], curve)
+			p.of[k] = append(p.of[k], curve)
 		}
 	}
 	return p, nil
 }
 
-func spline(x, y []float64) (interp.Predictor, error) {
+func through(x, y []float64) (interp.Predictor, error) {
 	switch len(x) {
 	case 1:
 		return interp.Constant(y[0]), nil
@@ -141,35 +142,35 @@ func spline(x, y []float64) (interp.Predictor, error) {
 		var l interp.PiecewiseLinear
 		return &l, l.Fit(x, y)
 	}
-	var c interp.NaturalCubic
+	var c interp.FritschButland
 	return &c, c.Fit(x, y)
 }
 
 // width is the number of dimensions told apart; 1 stands for any number.
-func (p *splines) width() int { return max(1, len(p.curves[0])) }
+func (p *curves) width() int { return max(1, len(p.of[0])) }
 
 // at writes l, s and b at a level.
-func (p *splines) at(level float64, l, s, b []float64) {
+func (p *curves) at(level float64, l, s, b []float64) {
 	for k, dst := range [][]float64{l, s, b} {
-		curves := p.curves[k]
+		of := p.of[k]
 		for j := range dst {
-			switch len(curves) {
+			switch len(of) {
 			case 0:
 				dst[j] = 0
 				if k == 0 {
 					dst[j] = 1
 				}
 			case 1:
-				dst[j] = curves[0].Predict(level)
+				dst[j] = of[0].Predict(level)
 			default:
-				dst[j] = curves[j].Predict(level)
+				dst[j] = of[j].Predict(level)
 			}
 		}
 	}
 }
 
 // next returns the first level of the statistics above u, by more than rounding.
-func (p *splines) next(u float64) float64 {
+func (p *curves) next(u float64) float64 {
 	const rounding = 1e-12
 	i, _ := slices.BinarySearch(p.levels, u+rounding*(1+math.Abs(u)))
 	if i == len(p.levels) {

@@ -42,12 +42,12 @@ func TestEstimateStatistics_Golden(t *testing.T) {
 		if math.Abs(s.L[i][0]-l) > 1e-13 || s.S[i][0] != 0 {
 			t.Errorf("at log(α/σ) = %g: l = %.15g, s = %g, expected %.15g and 0", half, s.L[i][0], s.S[i][0], l)
 		}
-		// The slope of a natural spline is off near its ends.
-		if b := 2 * mean * l * (1 - l); i > 5 && i < 194 && math.Abs(s.B[i][0]-b) > 1e-4 {
+		// The slope of l is that of the curve through its levels, 0.035 apart.
+		if b := 2 * mean * l * (1 - l); math.Abs(s.B[i][0]-b) > 3e-4 {
 			t.Errorf("at log(α/σ) = %g: b = %g, expected %g", half, s.B[i][0], b)
 		}
 	}
-	// With them a few steps solve the equation, but for the splines.
+	// With them a few steps solve the equation, but for the curves between levels.
 	sch := schedules.EDM{SMin: 0.02, SMax: 20}
 	g, err := schedules.UniformLambda{}.Grid(sch, 4)
 	if err != nil {
@@ -70,8 +70,8 @@ func TestEstimateStatistics_Golden(t *testing.T) {
 		return e
 	}
 	with, without := worst(DPMSolverV3{Order: 1, Table: s}), worst(DPMSolverV3{Order: 1})
-	if with > 1e-4 || without < 0.1 {
-		t.Errorf("four steps of order 1 are off by %.2g with statistics, %.2g without: expected below 1e-4 and above 0.1", with, without)
+	if with > 1e-3 || without < 0.1 {
+		t.Errorf("four steps of order 1 are off by %.2g with statistics, %.2g without: expected below 1e-3 and above 0.1", with, without)
 	}
 }
 
