@@ -68,7 +68,7 @@ func (s Statistics) Run(ctx context.Context, file string) (*StatisticsReport, er
 	if err != nil {
 		return nil, fmt.Errorf("experiments: %w", err)
 	}
-	e := solvers.Estimate{Probes: s.Probes, Keys: solvers.RowKeys(rng.New(uint64(s.Key)), 0, s.Rows)}
+	e := solvers.StatisticsSample{Probes: s.Probes, Keys: solvers.RowKeys(rng.New(uint64(s.Key)), 0, s.Rows)}
 	for _, l := range g {
 		e.HalfLogSNR = append(e.HalfLogSNR, l.LogSNR().Half())
 	}

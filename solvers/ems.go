@@ -12,8 +12,8 @@ import (
 	"snrlab/snr"
 )
 
-// Estimate says how [EstimateStatistics] goes about it.
-type Estimate struct {
+// StatisticsSample is what [EstimateStatistics] takes its means over.
+type StatisticsSample struct {
 	HalfLogSNR []float64 // levels ℓ = log(α/σ), rising
 	Keys       []rng.Key // of the samples
 	Labels     []int     // nil, or the class of each sample
@@ -31,7 +31,7 @@ type Estimate struct {
 // with the slope of the curve through l. Where f does not vary over the samples
 // s is 0. Each level costs three evaluations a sample, and as many products as
 // there are dimensions or probes.
-func EstimateStatistics(ctx context.Context, m models.Exact, e Estimate) (*Statistics, error) {
+func EstimateStatistics(ctx context.Context, m models.Exact, e StatisticsSample) (*Statistics, error) {
 	n, dim := len(e.Keys), models.Dim(m)
 	fail := func(err error) (*Statistics, error) { return nil, fmt.Errorf("solvers: statistics: %w", err) }
 	switch {
@@ -136,7 +136,7 @@ func EstimateStatistics(ctx context.Context, m models.Exact, e Estimate) (*Stati
 }
 
 // probe fills v with the k-th probe: a unit vector, or signs of each sample's own.
-func (e Estimate) probe(v []float64, k, dim int) {
+func (e StatisticsSample) probe(v []float64, k, dim int) {
 	if e.Probes == 0 {
 		clear(v)
 		for j := k; j < len(v); j += dim {

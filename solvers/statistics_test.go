@@ -31,7 +31,7 @@ func TestEstimateStatistics_Golden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := Estimate{HalfLogSNR: halves(0.02, 20, 200), Keys: RowKeys(rng.New(5), 0, 50)}
+	e := StatisticsSample{HalfLogSNR: halves(0.02, 20, 200), Keys: RowKeys(rng.New(5), 0, 50)}
 	s, err := EstimateStatistics(context.Background(), m, e)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestEstimateStatistics_Golden(t *testing.T) {
 
 // Signs estimate the same diagonal as unit vectors do.
 func TestEstimateStatistics_AgreesWith(t *testing.T) {
-	e := Estimate{HalfLogSNR: halves(0.1, 10, 5), Keys: RowKeys(rng.New(6), 0, 2000)}
+	e := StatisticsSample{HalfLogSNR: halves(0.1, 10, 5), Keys: RowKeys(rng.New(6), 0, 2000)}
 	exact, err := EstimateStatistics(context.Background(), models.Gauss4(), e)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestEstimateStatistics_AgreesWith(t *testing.T) {
 // over three components are no great guide.)
 func TestDPMSolverV3_Order(t *testing.T) {
 	m, sch := models.GM2D(), schedules.EDM{SMin: 0.02, SMax: 20}
-	s, err := EstimateStatistics(context.Background(), m, Estimate{HalfLogSNR: halves(0.02, 20, 121), Keys: RowKeys(rng.New(8), 0, 500)})
+	s, err := EstimateStatistics(context.Background(), m, StatisticsSample{HalfLogSNR: halves(0.02, 20, 121), Keys: RowKeys(rng.New(8), 0, 500)})
 	if err != nil {
 		t.Fatal(err)
 	}
