@@ -13,5 +13,5 @@ func ExampleRead() {
 		panic(err)
 	}
 	fmt.Println(r.Solver, "on", r.Spacing, "of", r.Schedule)
-	// Output: dpmpp-2m on karras(last=zero) of edm(smin=0.0291671581517,smax=14.6146412293)
+	// Output: dpmpp-2m on karras(last=zero) of on-path(path=ve,schedule=beta(kind=scaled-linear))
 }

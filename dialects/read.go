@@ -34,9 +34,6 @@ type Reading struct {
 	translation *Translation
 }
 
-// Translation returns the translation itself.
-func (r *Reading) Translation() *Translation { return r.translation }
-
 // Read reads the name of a sampler:
 //
 //	DPM++ 2M Karras                     as web interfaces write it
@@ -239,37 +236,49 @@ func classFields() []string {
 	return all
 }
 
-// newReading finds names for the parts of a translation.
+// newReading finds names for the parts of a translation. Where the program's own
+// step is a habit, the recipe is that of its method.
 func newReading(asked string, run Run, t *Translation, levels string) (*Reading, error) {
-	r := &Reading{
-		Asked: asked, Program: run.Peer, Sampler: run.Sampler, Steps: t.Grid.Steps(),
-		Solver: t.Solver.String(), Quirks: t.Quirks, translation: t,
+	r := &Reading{Asked: asked, Program: run.Peer, Sampler: run.Sampler, Quirks: t.Quirks, translation: t}
+	if levels != "" {
+		r.Notes = append(r.Notes, "levels called "+levels+", of Stable Diffusion")
 	}
+	if t.Wrap != nil {
+		r.Notes = append(r.Notes, "what the network answers is changed before it is used (clipping, thresholding, or another label): a recipe leaves that out")
+	}
+	if t.Idle > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d evaluation at the end changes nothing: a recipe leaves it out", t.Idle))
+	}
+	r.name(run, t)
+	if r.NoRecipe != "" && len(t.Quirks) > 0 {
+		if better, err := right(run); err == nil {
+			own := t.Solver.String()
+			if r.name(run, better); r.NoRecipe == "" {
+				r.Notes = append(r.Notes, "the recipe is what the method calls for; the program runs "+own)
+			}
+		}
+	}
+	r.Same = sameMethod(t.Solver, r.Asked)
+	return r, nil
+}
+
+// name writes down the parts of a recipe, or why there is none.
+func (r *Reading) name(run Run, t *Translation) {
+	r.Steps, r.Solver, r.NoRecipe = t.Grid.Steps(), t.Solver.String(), ""
 	if run.Peer == "diffusers" {
 		t.Schedule, t.Spacing = trainingNames(run, t)
 	}
 	if err := t.Grid.Validate(); err != nil {
 		r.NoRecipe = "the grid cannot be walked: " + err.Error()
-	} else {
-		r.nameLevels(t)
+		return
 	}
-	if levels != "" {
-		r.Notes = append(r.Notes, "levels called "+levels+", of Stable Diffusion")
-	}
-	switch {
-	case t.Legs != nil:
+	r.nameLevels(t)
+	if t.Legs != nil {
 		r.NoRecipe = "a step goes to another level than the next one starts from"
-	case t.Wrap != nil:
-		r.Notes = append(r.Notes, "what the network answers is changed before it is used (clipping, thresholding, or another label): a recipe leaves that out")
 	}
-	if _, err := solvers.Parse(r.Solver); err != nil && r.NoRecipe == "" {
+	if _, err := solvers.Parse(r.Solver); err != nil {
 		r.NoRecipe = "the step is a habit of that program alone"
 	}
-	if t.Idle > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d evaluation at the end changes nothing: a recipe leaves it out", t.Idle))
-	}
-	r.Same = sameMethod(t.Solver, r.Asked)
-	return r, nil
 }
 
 // nameLevels finds a schedule and a spacing that make the grid, at worst the list
@@ -295,13 +304,18 @@ func (r *Reading) nameLevels(t *Translation) {
 	if t.Schedule != nil && t.Spacing != nil {
 		pairs = append(pairs, pair{t.Schedule, t.Spacing})
 	}
-	for _, k := range withoutEnds(t.Spacing) {
-		pairs = append(pairs, pair{onto, k})
-	}
+	var between []schedules.Spacing
 	for _, last := range []schedules.Last{schedules.LastZero, schedules.LastMin} {
-		pairs = append(pairs, pair{onto, schedules.Karras{Rho: 7, Last: last}}, pair{onto, schedules.UniformLambda{Last: last}}, pair{onto, schedules.UniformT{Last: last}})
+		between = append(between, schedules.Karras{Rho: 7, Last: last}, schedules.UniformLambda{Last: last}, schedules.UniformT{Last: last})
 	}
-	pairs = append(pairs, pair{onto, &schedules.List{Sigmas: noises}})
+	between = append(append(withoutEnds(t.Spacing), between...), &schedules.List{Sigmas: noises})
+	for _, s := range []schedules.Schedule{ownTime(t.Schedule), onto} {
+		for _, k := range between {
+			if s != nil {
+				pairs = append(pairs, pair{s, k})
+			}
+		}
+	}
 	for _, p := range pairs {
 		g, err := p.spacing.Grid(p.schedule, t.Grid.Steps())
 		if err == nil && sameGrid(g, t.Grid) {
@@ -311,6 +325,25 @@ func (r *Reading) nameLevels(t *Translation) {
 	}
 	r.Schedule, r.Spacing = fmt.Sprint(onto), fmt.Sprint(&schedules.List{Sigmas: noises})
 	r.NoRecipe = "no schedule of ours makes exactly these levels"
+}
+
+// ownTime returns a schedule whose time may matter to the method: one that can be
+// written down and is not merely a line through the levels.
+func ownTime(s schedules.Schedule) schedules.Schedule {
+	if s == nil {
+		return nil
+	}
+	inner := s
+	if on, ok := s.(schedules.OnPath); ok {
+		inner = on.Schedule
+	}
+	if _, isLine := inner.(schedules.EDM); isLine {
+		return nil
+	}
+	if _, err := schedules.Parse(s.String()); err != nil {
+		return nil
+	}
+	return s
 }
 
 // withoutEnds returns a spacing with the ends left to the schedule, if it is one

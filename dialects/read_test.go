@@ -23,8 +23,8 @@ func mustRead(t *testing.T, name string, steps int) *Reading {
 
 func TestRead_Names(t *testing.T) {
 	for name, want := range map[string]struct{ solver, schedule, spacing string }{
-		"DPM++ 2M Karras":      {"dpmpp-2m", "edm(smin=0.0291671581517,smax=14.6146412293)", "karras(last=zero)"},
-		"dpmpp_2m exponential": {"dpmpp-2m", "edm(smin=0.0291671581517,smax=14.6146412293)", "uniform-lambda(last=zero)"},
+		"DPM++ 2M Karras":      {"dpmpp-2m", "on-path(path=ve,schedule=beta(kind=scaled-linear))", "karras(last=zero)"},
+		"dpmpp_2m exponential": {"dpmpp-2m", "on-path(path=ve,schedule=beta(kind=scaled-linear))", "uniform-lambda(last=zero)"},
 		"Euler a":              {"euler-ancestral", "on-path(path=ve,schedule=beta(kind=scaled-linear))", "uniform-t(last=zero)"},
 		"Heun normal":          {"heun", "on-path(path=ve,schedule=beta(kind=scaled-linear))", "uniform-t(last=zero)"},
 		"euler(s_churn=3)":     {"euler(schurn=3)", "on-path(path=ve,schedule=beta(kind=scaled-linear))", "uniform-t(last=zero)"},

@@ -29,6 +29,23 @@ func Without(quirk string, r Run) (*Translation, error) {
 	return t, repair(r, t)
 }
 
+// right translates a run as its method calls for, without any of its quirks.
+func right(r Run) (*Translation, error) {
+	t, err := Translate(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range t.Quirks {
+		if repair := repairs[q]; repair != nil {
+			if err := repair(r, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	t.Quirks = nil
+	return t, nil
+}
+
 // repairs puts each quirk right in the translation of a run that has it.
 var repairs = map[string]func(Run, *Translation) error{
 	"churn-after-evaluation": func(r Run, t *Translation) error {
