@@ -47,7 +47,7 @@ func deisSampler(r Run) (*Translation, error) {
 	t := &Translation{Grid: g, Schedule: onVP(g), Tables: map[string][]float64{"t_steps": times}}
 	method := o.Text("method", "t_ab", "rho_ab", "rho_rk", "ipndm")
 	if method == "rho_rk" {
-		t.Solver = solvers.RK{Method: deisSchemes[o.Text("rk_method", "3kutta", slices.Sorted(maps.Keys(deisSchemes))...)], SMax: math.Inf(1), SNoise: 1}
+		t.Solver = solvers.RK{In: solvers.Sigma, Method: deisSchemes[o.Text("rk_method", "3kutta", slices.Sorted(maps.Keys(deisSchemes))...)], SMax: math.Inf(1), SNoise: 1}
 		return t, nil
 	}
 	order := 4

@@ -245,7 +245,7 @@ func TestParse_Property_Aliases(t *testing.T) {
 	}
 	// A solver in JSON is its fields, choices by name.
 	b, err := json.Marshal(parse(t, "ab3(start=rk,last=own)"))
-	if err != nil || string(b) != `{"start":"rk","last":"own"}` {
+	if err != nil || string(b) != `{"in":"sigma","start":"rk","last":"own"}` {
 		t.Errorf("JSON %s, %v", b, err)
 	}
 	var s solvers.DPMSinglestep

@@ -15,33 +15,36 @@ import (
 //
 //	x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(u) dŝ,   ŝ = σ/α
 //
-// with L_j the Lagrange polynomials of the levels passed, in the schedule's time
-// (u = t: tAB-DEIS) or in u = log ŝ (the form of diffusers). In u = ŝ it is
-// Adams–Bashforth: ab2, ab3 and ab4, the paper's ρAB. The integrals are taken over
-// log ŝ by Gauss–Legendre quadrature of 32 points, which is exact to rounding.
-// One evaluation a step beside the start; the cheap start caps the order at 2, as
-// final = lower does.
+// with L_j the Lagrange polynomials of the levels passed, in u = log ŝ (the
+// default, and the form of diffusers), in the schedule's time (u = t: tAB-DEIS), or
+// in the angle u = atan ŝ. In u = ŝ it is Adams–Bashforth: ab2, ab3 and ab4, the
+// paper's ρAB. The integrals are taken over log ŝ by Gauss–Legendre quadrature of
+// 32 points, which is exact to rounding. One evaluation a step beside the start;
+// the cheap start caps the order at 2, as final = lower does.
 //
 // Differs from the programs of [zhang2023] and [zhou2024], which integrate in t
-// by a rectangle rule of 10000 points, to about four digits.
+// by a rectangle rule of 10000 points, to about four digits, and stop at order 4.
 type DEIS struct {
-	Order   int        `json:"order"` // 2 to 4
-	In      Coordinate `json:"in"`    // t or lambda
+	Order   int        `json:"order"` // 2 to 6
+	In      Coordinate `json:"in"`    // lambda, t or angle
 	Opening Opening    `json:"start"`
 	Final   Final      `json:"final"` // order of the last steps
 }
 
 func (s DEIS) String() string { return Registry().Format("deis", s) }
 
-// Validate reports an order outside 2 to 4 and variables that have no such form.
+// maxDEIS is the greatest order: that of the Runge–Kutta methods it can open with.
+const maxDEIS = len(openings) - 1
+
+// Validate reports an order outside 2 to 6 and variables that have no such form.
 func (s DEIS) Validate() error {
 	switch {
-	case s.Order < 2 || s.Order > 4:
-		return fmt.Errorf("order = %d: expected 2 to 4; order 1 is ddim", s.Order)
+	case s.Order < 2 || s.Order > maxDEIS:
+		return fmt.Errorf("order = %d: expected 2 to %d; order 1 is ddim", s.Order, maxDEIS)
 	case s.In == Sigma:
 		return fmt.Errorf("in = sigma is Adams–Bashforth: ab2, ab3 or ab4")
-	case s.In != InTime && s.In != Log:
-		return fmt.Errorf("in = %s: expected t or lambda", s.In)
+	case s.In != InTime && s.In != Log && s.In != Angle:
+		return fmt.Errorf("in = %s: expected lambda, t or angle", s.In)
 	}
 	if err := s.Opening.check(s.Order); err != nil {
 		return err
@@ -57,8 +60,8 @@ func (s DEIS) Properties() Properties {
 	}
 	p := Properties{
 		Order: float64(order), Evals: 1, LastEvals: 1, History: s.Order - 1, PathFree: true, Rises: true,
-		Summary:    "exponential multistep method for ε, polynomials in t or in log σ/α",
-		Equation:   "x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(u) dŝ,  u = t or log ŝ",
+		Summary:    "exponential multistep method for ε, polynomials in log σ/α, in t or in the angle",
+		Equation:   "x̂_b = x̂_a + Σ_j e_j ∫_a^b L_j(u) dŝ,  u = log ŝ, t or atan ŝ",
 		References: []string{"zhang2023"},
 	}
 	s.Opening.promise(&p, s.Order)
@@ -78,7 +81,7 @@ func (s DEIS) step(w *walk) {
 	}
 	order := s.Final.order(w.place(), s.Order)
 	on := w.problem.Schedule
-	var nodes, weights [4]float64
+	var nodes, weights [maxDEIS]float64
 	nodes[0] = s.In.of(w.from, on)
 	for k := 1; k < order; k++ {
 		nodes[k] = s.In.of(w.pastLevel(k-1), on)
@@ -103,8 +106,11 @@ func (c Coordinate) lagrange(dst, nodes []float64, a, b schedules.Level, on sche
 	for q, at := range legendre.at {
 		l := mid + half*at // log ŝ
 		u := -l
-		if c == InTime {
+		switch c {
+		case InTime:
 			u = on.TimeOf(snr.LogSNR(-2 * l))
+		case Angle:
+			u = math.Atan(math.Exp(l))
 		}
 		k := legendre.weight[q] * half * math.Exp(l)
 		for j, node := range nodes {

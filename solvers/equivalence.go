@@ -29,7 +29,7 @@ func Equivalences() []Equivalence {
 	return []Equivalence{
 		// The first order.
 		{
-			Solvers: list("ddim", "euler", "dpm-solver-1", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "rk(method=euler)", "rk(method=euler,in=data)", "gradient-estimation(gamma=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)", "sa-solver(predictor=1,corrector=0,tau=0)", "er-sde(order=1,noise=ode)"),
+			Solvers: list("ddim", "euler", "dpm-solver-1", "dpmpp-1", "euler-ancestral(eta=0)", "ipndm(order=1)", "rk(method=euler,in=sigma)", "rk(method=euler,in=data)", "gradient-estimation(gamma=1)", "unipc(order=1,corrector=false)", "unipc(order=1,predict=noise,corrector=false)", "sa-solver(predictor=1,corrector=0,tau=0)", "er-sde(order=1,noise=ode)"),
 			Where:   AnyGrid,
 			Why:     "x̂ goes along e by the difference of σ/α: explicit Euler in σ/α for e, or in α/σ for D, the first order of every exponential integrator and of every multistep method",
 		},
@@ -70,12 +70,12 @@ func Equivalences() []Equivalence {
 		{Solvers: list("ab3", "ipndm-v(order=3)"), Where: AnyGrid, Why: "the same at order 3"},
 		{Solvers: list("ab4", "ipndm-v"), Where: AnyGrid, Why: "the same at order 4"},
 		{
-			Solvers: list("ab2", "deis(order=2)"),
+			Solvers: list("ab2", "deis(order=2,in=t)"),
 			Where:   TimeIsNoise,
 			Why:     "polynomials in t are polynomials in σ/α there: tAB-DEIS is ρAB-DEIS, k-diffusion's LMS",
 		},
-		{Solvers: list("ab3", "deis"), Where: TimeIsNoise, Why: "the same at order 3"},
-		{Solvers: list("ab4", "deis(order=4)"), Where: TimeIsNoise, Why: "the same at order 4"},
+		{Solvers: list("ab3", "deis(order=3,in=t)"), Where: TimeIsNoise, Why: "the same at order 3"},
+		{Solvers: list("ab4", "deis(in=t)"), Where: TimeIsNoise, Why: "the same at order 4"},
 		{
 			Solvers: list("ipndm(order=2)", "gradient-estimation(gamma=1.5)"),
 			Where:   AnyGrid,
@@ -102,7 +102,7 @@ func Equivalences() []Equivalence {
 		},
 
 		// Runge–Kutta.
-		{Solvers: list("heun", "rk(method=heun2)", "rk(method=alpha,alpha=1)"), Where: AnyGrid, Why: "the trapezoidal rule in σ/α"},
+		{Solvers: list("heun", "rk(method=heun2,in=sigma)", "rk(method=alpha,alpha=1,in=sigma)"), Where: AnyGrid, Why: "the trapezoidal rule in σ/α"},
 		{Solvers: list("rk(method=ralston3)", "rk(method=bs23)"), Where: AnyGrid, Why: "Bogacki and Shampine's pair is Ralston's method of order 3 with an error estimate"},
 
 		// Two evaluations between levels.
@@ -145,7 +145,7 @@ func Equivalences() []Equivalence {
 			Why:     "the same for e",
 		},
 		{
-			Solvers: list("dpm-solver-2m(form=taylor)", "deis(order=2,in=lambda)", "unipc(order=2,variant=vary,predict=noise,corrector=false)"),
+			Solvers: list("dpm-solver-2m(form=taylor)", "deis(order=2)", "unipc(order=2,variant=vary,predict=noise,corrector=false)"),
 			Where:   AnyGrid,
 			Why:     "the line through the last two e, in log σ/α: DEIS as diffusers has it",
 		},
@@ -165,7 +165,7 @@ func Equivalences() []Equivalence {
 			Why:     "the same for e",
 		},
 		{
-			Solvers: list("dpm-solver-3m(start=rk)", "deis(in=lambda,start=rk)"),
+			Solvers: list("dpm-solver-3m(start=rk)", "deis(order=3,start=rk)"),
 			Where:   AnyGrid,
 			Why:     "the parabola through the last three e, in log σ/α",
 		},
@@ -237,8 +237,8 @@ func Lookalikes() []Lookalike {
 		{"ddim(eta=1)", "euler-maruyama", "both are the reverse SDE to order 1, and differ at order 2 in the step"},
 		{"ddim(eta=1)", "dpm-solver-1(eta=1)", "the reverse SDE for a constant D against one for a constant e"},
 		{"ddim(eta=0.5)", "dpmpp-1(eta=0.5)", "g² = η² σ² (1 − e^{−2h}) against σ² (1 − e^{−2ηh}): one method at η = 0 and 1 alone"},
-		{"deis(in=lambda)", "ab3", "polynomials in log σ/α against polynomials in σ/α"},
-		{"rk(method=midpoint)", "rk(method=midpoint,in=lambda)", "a Runge–Kutta method of order 2 and up depends on its variable"},
+		{"deis", "ab4", "polynomials in log σ/α against polynomials in σ/α"},
+		{"rk(method=midpoint,in=sigma)", "rk(method=midpoint,in=lambda)", "a Runge–Kutta method of order 2 and up depends on its variable"},
 		{"dpm-solver-v3(cpseudo=true)", "unipc(variant=vary)", "the same answers, but divided differences in place of the polynomial's derivatives"},
 		{"er-sde", "er-sde(published=true)", "a parabola with a backward difference for its slope is of order 2"},
 		{"sa-solver(tau=0)", "unipc(order=2)", "a corrector of two answers is UniC-1"},

@@ -61,8 +61,8 @@ func Registry() spec.Registry[Solver] {
 		// Runge–Kutta in one variable.
 		{Name: "euler", Default: Euler(noChurn), Aliases: []string{"Euler"}},
 		{Name: "heun", Default: Heun(noChurn), Aliases: []string{"Heun"}},
-		{Name: "rk", Default: RK{SMax: noChurn.SMax, SNoise: noChurn.SNoise}},
-		{Name: "rk-adaptive", Default: RKAdaptive{Method: Dopri5, RTol: 1e-4, ATol: 1e-4, MaxSteps: 10000}},
+		{Name: "rk", Default: RK{In: Angle, SMax: noChurn.SMax, SNoise: noChurn.SNoise}},
+		{Name: "rk-adaptive", Default: RKAdaptive{Method: Dopri5, In: Angle, RTol: 1e-4, ATol: 1e-4, MaxSteps: 10000}},
 
 		// Linear multistep.
 		{Name: "ab2", Default: AdamsBashforth{Order: 2}},
@@ -71,7 +71,7 @@ func Registry() spec.Registry[Solver] {
 		{Name: "ipndm", Default: IPNDM{Order: 4}, Aliases: []string{"iPNDM"}},
 		{Name: "ipndm-v", Default: IPNDMV{Order: 4}},
 		{Name: "pndm", Default: PNDM{}, Aliases: []string{"PNDM"}},
-		{Name: "deis", Default: DEIS{Order: 3, In: InTime}, Aliases: []string{"DEIS", "tAB-DEIS"}},
+		{Name: "deis", Default: DEIS{Order: 4, In: Log}, Aliases: []string{"DEIS"}},
 
 		// DPM-Solver and DPM-Solver++.
 		{Name: "dpm-solver-1", Default: DPMMultistep{Order: 1, Predict: PredictNoise, SNoise: 1}},
@@ -129,6 +129,8 @@ func Registry() spec.Registry[Solver] {
 // variants are names used elsewhere for a solver with settings.
 var variants = map[string]string{
 	"LMS": "ab4(last=own)",
+
+	"tAB-DEIS": "deis(in=t)",
 
 	"DPM2 a":               "dpm-solver-2(eta=1)",
 	"DPM++ 2S a":           "dpmpp-2s(eta=1)",

@@ -19,9 +19,9 @@ var variants = []string{
 	"dpm2-ancestral-rf(eta=0)", "dpm2-ancestral-rf(eta=0.5)", "dpmpp-2s-ancestral-rf(eta=0)", "dpmpp-2s-ancestral-rf(eta=0.5)",
 
 	// Runge–Kutta in one variable.
-	"rk(method=heun2)", "rk(method=midpoint,in=lambda)", "rk(method=ralston2,in=lambda-data)", "rk(method=alpha,alpha=0.4)",
-	"rk(method=kutta3,in=data)", "rk(method=heun3,in=angle)", "rk(method=ralston3)", "rk(method=vdh3)", "rk(method=ssprk3,in=lambda)",
-	"rk(in=t)", "rk(in=angle)", "rk(method=rk38,in=lambda)", "rk(method=euler,in=angle)", "rk(method=bs23)", "rk(method=heun2,in=t,last=own)", "rk(method=kutta3,in=angle,last=own)", "rk(method=alpha,alpha=0.7,in=t,schurn=10)", "rk(method=dopri5,in=lambda)",
+	"rk(method=heun2,in=sigma)", "rk(method=midpoint,in=lambda)", "rk(method=ralston2,in=lambda-data)", "rk(method=alpha,alpha=0.4,in=sigma)",
+	"rk(method=kutta3,in=data)", "rk(method=heun3,in=angle)", "rk(method=ralston3,in=sigma)", "rk(method=vdh3)", "rk(method=ssprk3,in=lambda)",
+	"rk(in=t)", "rk(in=sigma)", "rk(method=rk38,in=lambda)", "rk(method=euler,in=angle)", "rk(method=bs23,in=sigma)", "rk(method=heun2,in=t,last=own)", "rk(method=kutta3,in=angle,last=own)", "rk(method=alpha,alpha=0.7,in=t,schurn=10)", "rk(method=dopri5,in=lambda)",
 	"euler(schurn=20)", "heun(schurn=40,stmin=0.05,stmax=10,snoise=1)",
 
 	// Linear multistep.
@@ -29,8 +29,9 @@ var variants = []string{
 	"ipndm(order=1)", "ipndm(order=2)", "ipndm(order=3,start=rk)", "ipndm(start=rk,last=own)",
 	"ipndm-v(start=rk)", "ipndm-v(order=2,last=own)", "ipndm-v(order=3,start=lean)", "ipndm-v(order=3,start=rk,published=true)", "ipndm-v(start=rk,published=true)",
 	"pndm(start=plms)", "pndm(start=plms,last=own)",
-	"deis(order=4,start=rk)", "deis(start=rk)", "deis(start=lean)", "deis(order=2,final=lower)",
-	"deis(in=lambda)", "deis(in=lambda,start=rk)", "deis(order=2,in=lambda)",
+	"ab3(in=angle)", "ab4(in=angle,last=own,start=rk)", "ab3(in=lambda-data,start=lean)", "ab2(in=data)", "ab2(in=t,last=own)", "ab2(in=lambda)",
+	"deis(order=4,in=t,start=rk)", "deis(order=3,in=t)", "deis(order=3,in=t,start=lean)", "deis(order=2,in=t,final=lower)",
+	"deis(order=2)", "deis(order=3,start=rk)", "deis(order=6)", "deis(order=3,in=angle,start=rk)",
 
 	// DPM-Solver and DPM-Solver++.
 	"dpm-solver-2(form=taylor)", "dpm-solver-2(form=simple)", "dpm-solver-2(r=0.3)", "dpm-solver-2(schurn=10)",
