@@ -34,7 +34,16 @@ func nicknames() []nickname {
 		{[]string{"DDPM", "ddpm"}, "ddpm"},
 		{[]string{"UniPC", "uni_pc"}, "unipc(variant=bh1,final=lower)"},
 		{[]string{"uni_pc_bh2"}, "unipc(final=lower)"},
+		{[]string{"PLMS"}, "pndm(start=plms)"},
 		{[]string{"ipndm"}, "ipndm"},
+		{[]string{"ipndm_v"}, "ipndm-v(published=true)"},
+		{[]string{"LCM", "lcm"}, "consistency"},
+		{[]string{"Restart"}, "restart"},
+		{[]string{"res_multistep"}, "res-m"},
+		{[]string{"gradient_estimation"}, "gradient-estimation"},
+		{[]string{"er_sde"}, "er-sde"},
+		{[]string{"seeds_2"}, "seeds(stages=2,predict=data)"},
+		{[]string{"seeds_3"}, "seeds(predict=data)"},
 	}
 }
 

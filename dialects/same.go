@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"snrlab/rng"
@@ -110,7 +111,7 @@ func sameMethod(s solvers.Solver, asked string) []string {
 	}
 	var names []string
 	for _, n := range catalogue() {
-		other := plain(n.name) != plain(asked) && n.name != s.String()
+		other := !strings.HasPrefix(plain(asked), plain(n.name)) && n.name != s.String()
 		if other && p.equal(n.as) && !slices.ContainsFunc(names, func(m string) bool { return plain(m) == plain(n.name) }) {
 			names = append(names, n.name)
 		}
