@@ -37,7 +37,7 @@ func readTraining(c *Options, d betaDefaults, floor float64) training {
 	t := c.Int("num_train_timesteps", 1000)
 	betas := c.Floats("trained_betas")
 	start, end := c.Float("beta_start", d.start), c.Float("beta_end", d.end)
-	kind := c.Text("beta_schedule", d.kind, "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "exp")
+	kind := c.Text("beta_schedule", d.kind, betaKinds...)
 	switch {
 	case betas != nil && len(betas) < 2:
 		c.Fail("trained_betas", "has %d numbers: expected at least 2", len(betas))
@@ -67,6 +67,9 @@ func readTraining(c *Options, d betaDefaults, floor float64) training {
 	}
 	return tr
 }
+
+// betaKinds are the tables of β by name.
+var betaKinds = []string{"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "exp"}
 
 // betaTable returns β of every timestep.
 func betaTable(kind string, start, end float64, t int) []float64 {
