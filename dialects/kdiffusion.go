@@ -177,7 +177,3 @@ func lms(o *Options, order int) solvers.Solver {
 	o.Fail("order", "is %d: expected 1 to 4", order)
 	return nil
 }
-
-func kDPMPP2M(r Run) (*Translation, error) {
-	return kRun(r, func(*Options) solvers.Solver { return solvers.DPMMultistep{Order: 2, SNoise: 1} })
-}

@@ -108,6 +108,9 @@ type Translation struct {
 	// order and none is left.
 	Draw  func(step, stage int) int
 	Draws int
+	// DrawsAccepted says that the program chooses its steps and draws once for
+	// each that it accepts, used or not; so how often is known only afterwards.
+	DrawsAccepted bool
 
 	States StatesAt
 	Tables map[string][]float64 // the program's own tables, by its names

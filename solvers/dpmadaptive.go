@@ -79,8 +79,8 @@ func (r *StepRule) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// dpmAdaptive is the solver at its defaults, those of [lu2022].
-func dpmAdaptive(order int, p Prediction) DPMAdaptive {
+// NewDPMAdaptive returns the solver of an order at its defaults, those of [lu2022].
+func NewDPMAdaptive(order int, p Prediction) DPMAdaptive {
 	return DPMAdaptive{Order: order, Predict: p, RTol: 0.05, ATol: 0.0078, First: 0.05, I: 1, SNoise: 1, MaxSteps: 10000}
 }
 

@@ -76,8 +76,8 @@ func (i *Inner) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// dpmSinglestep is the solver at its defaults.
-func dpmSinglestep(order int, p Prediction) DPMSinglestep {
+// NewDPMSinglestep returns the solver of an order at its defaults.
+func NewDPMSinglestep(order int, p Prediction) DPMSinglestep {
 	s := DPMSinglestep{Order: order, Predict: p, R: 1. / 2, SMax: noChurn.SMax, SNoise: noChurn.SNoise}
 	if order == 3 {
 		s.R, s.R2 = 1./3, 2./3

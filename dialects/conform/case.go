@@ -184,8 +184,10 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 		}
 	}
 	var noise solvers.Noise
-	inOrder := solvers.NewReplay(draws)
+	inOrder, taken := solvers.NewReplay(draws), &accepted{draws: draws}
 	switch {
+	case t.DrawsAccepted:
+		noise = taken
 	case t.Draw == nil && t.Draws > 0:
 		return nil, nil, fmt.Errorf("the translation plans %d draws and does not say which answer what", t.Draws)
 	case t.Draw == nil:
@@ -200,6 +202,7 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 		states = append(states, c.XInit.Values)
 	}
 	final, err := t.Sample(ctx, w, c.XInit.Values, noise, func(s solvers.Step) error {
+		taken.see(s)
 		switch s := s.Clone(); t.States {
 		case dialects.PerStep:
 			states = append(states, s.X)
@@ -214,7 +217,9 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case t.Draw == nil && inOrder.Left() > 0:
+	case t.DrawsAccepted && taken.done != len(draws):
+		return nil, nil, fmt.Errorf("%d steps were accepted, the record has %d draws", taken.done, len(draws))
+	case t.Draw == nil && !t.DrawsAccepted && inOrder.Left() > 0:
 		return nil, nil, fmt.Errorf("%d of %d recorded draws were not asked for", inOrder.Left(), len(draws))
 	}
 	switch t.States {

@@ -62,3 +62,29 @@ func (p *planned) Normal(req solvers.NoiseRequest) error {
 	p.next = i + 1
 	return nil
 }
+
+// accepted answers the noise requests of accepted steps, one draw a step, and
+// passes over the draws of steps that ask for none.
+type accepted struct {
+	draws [][]float64
+	done  int // accepted steps
+}
+
+// Normal implements [solvers.Noise].
+func (a *accepted) Normal(req solvers.NoiseRequest) error {
+	switch {
+	case a.done >= len(a.draws):
+		return fmt.Errorf("accepted step %d wants a draw: the record has %d", a.done, len(a.draws))
+	case len(a.draws[a.done]) != len(req.Z):
+		return fmt.Errorf("draw %d has %d numbers, the request wants %d", a.done, len(a.draws[a.done]), len(req.Z))
+	}
+	copy(req.Z, a.draws[a.done])
+	return nil
+}
+
+// see counts a step.
+func (a *accepted) see(s solvers.Step) {
+	if len(s.Rows) > 0 && !s.Rows[0].Rejected {
+		a.done++
+	}
+}
