@@ -2,6 +2,7 @@ package dialects
 
 import (
 	"math"
+	"slices"
 
 	"snrlab/solvers"
 )
@@ -63,10 +64,15 @@ func kDPMPPSDE(r Run) (*Translation, error) {
 	return t, err
 }
 
-// kDPMPP2SAncestral draws at every step but the one to 0.
-func kDPMPP2SAncestral(r Run) (*Translation, error) {
+func kDPM2Ancestral(r Run) (*Translation, error) { return kAncestral(r, solvers.PredictNoise) }
+
+func kDPMPP2SAncestral(r Run) (*Translation, error) { return kAncestral(r, solvers.PredictData) }
+
+// kAncestral is a step of order 2 to below the target, and noise back up. It
+// draws at every step but the one to 0.
+func kAncestral(r Run, p solvers.Prediction) (*Translation, error) {
 	t, err := kRun(r, func(o *Options) solvers.Solver {
-		s := solvers.NewDPMSinglestep(2, solvers.PredictData)
+		s := solvers.NewDPMSinglestep(2, p)
 		s.Eta, s.SNoise = readNoise(o, 1)
 		return s
 	})
@@ -97,8 +103,18 @@ func kDPMFast(r Run) (*Translation, error) {
 	return t, nil
 }
 
-// kRange reads the ends of a run that has no list of levels.
+// kRange reads the ends of a run that goes through no list of levels: of a list
+// that an interface gives it all the same they are the first and the last above 0.
 func kRange(r Run) (lo, hi float64, ok bool) {
+	if r.Schedule.Has("name") {
+		sigmas := kSchedule(r, r.Schedule.Text("name", "", kSchedules...))
+		sigmas = slices.DeleteFunc(sigmas, func(s float64) bool { return !(s > 0) })
+		if len(sigmas) < 2 {
+			r.Schedule.Fail("name", "gives %d levels above 0: expected at least 2", len(sigmas))
+			return 0, 0, false
+		}
+		return sigmas[len(sigmas)-1], sigmas[0], true
+	}
 	lo, hi = r.Schedule.Float("sigma_min", 0), r.Schedule.Float("sigma_max", 0)
 	switch {
 	case !(lo > 0 && hi > lo):

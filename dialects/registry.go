@@ -8,6 +8,7 @@ func Registry() []Translator {
 		{"k-diffusion", "sample_dpm_2", kDPM2},
 		{"k-diffusion", "sample_euler_ancestral", kEulerAncestral},
 		{"k-diffusion", "sample_lms", kLMS},
+		{"k-diffusion", "sample_dpm_2_ancestral", kDPM2Ancestral},
 		{"k-diffusion", "sample_dpm_adaptive", kDPMAdaptive},
 		{"k-diffusion", "sample_dpm_fast", kDPMFast},
 		{"k-diffusion", "sample_dpmpp_2m", kDPMPP2M},
