@@ -244,5 +244,8 @@ func dsDPMPP(r Run) (*Translation, error) {
 	if data {
 		dsForced(t)
 	}
+	if order == 3 && t != nil {
+		t.Quirks = append(t.Quirks, "half-second-difference")
+	}
 	return t, err
 }

@@ -12,6 +12,7 @@ import (
 //
 // Their quirk sde3-second-difference-sign: at order 3 the SDE form for D weighs
 // the second difference by H φ₃ − 1 where 2 H φ₃ is right, which leaves order 1.
+// half-second-difference: elsewhere it is φ₃ where 2 φ₃ is right.
 
 // dpmKind is what a config says of the method.
 type dpmKind struct {
@@ -54,10 +55,9 @@ func (k dpmKind) multistep(final solvers.Final) (s solvers.DPMMultistep, quirks 
 		s.Form, s.Final = k.form, final
 	}
 	if k.order == 3 {
-		s.Second = solvers.HalfSecond
+		s.Second, quirks = solvers.HalfSecond, []string{"half-second-difference"}
 		if k.eta > 0 {
-			s.Second = solvers.FlippedSecond
-			quirks = append(quirks, "sde3-second-difference-sign")
+			s.Second, quirks = solvers.FlippedSecond, []string{"sde3-second-difference-sign"}
 		}
 	}
 	return s, quirks
@@ -248,6 +248,9 @@ func diffusersDPMSinglestep(r Run) (*Translation, error) {
 	t := dpmRun(withEnd(sigmas, end), times, level, s, k)
 	if end > 0 && sigmaKind(c, "flow") == "flow" {
 		t.Quirks = append(t.Quirks, "flow-ends-at-vp-level")
+	}
+	if k.eta > 0 && k.order > 1 {
+		t.Quirks = append(t.Quirks, "singlestep-draws-apart")
 	}
 	orders := make([]float64, n)
 	for i := range orders {

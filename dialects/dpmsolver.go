@@ -69,7 +69,9 @@ func dpmSolverSample(r Run) (*Translation, error) {
 		if o.Bool("lower_order_final", true) && r.Steps < 10 {
 			final = solvers.FinalLower
 		}
-		t.Solver, _ = k.multistep(final)
+		var quirks []string
+		t.Solver, quirks = k.multistep(final)
+		t.Quirks = append(t.Quirks, quirks...)
 	case "singlestep":
 		orders := singlestepOrders(r.Steps, k.order)
 		times = vp.singlestep(skip, from, to, orders)

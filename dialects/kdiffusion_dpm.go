@@ -40,11 +40,15 @@ func kDPMPP2MSDE(r Run) (*Translation, error) {
 
 // kDPMPP3MSDE has half the second difference.
 func kDPMPP3MSDE(r Run) (*Translation, error) {
-	return kRun(r, func(o *Options) solvers.Solver {
+	t, err := kRun(r, func(o *Options) solvers.Solver {
 		s := solvers.DPMMultistep{Order: 3, Form: solvers.Taylor, Second: solvers.HalfSecond}
 		s.Eta, s.SNoise = readNoise(o, 1)
 		return s
 	})
+	if t != nil {
+		t.Quirks = append(t.Quirks, "half-second-difference")
+	}
+	return t, err
 }
 
 // kDPMPPSDE draws twice a step, from the same level, whether it adds the noise

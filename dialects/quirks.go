@@ -52,6 +52,16 @@ func Quirks() []Quirk {
 			"`dpmpp-3m(eta=1)` has the exact weight.",
 		},
 		{
+			"half-second-difference",
+			"The three-step method weighs the second difference by φ₃ where 2 φ₃ is right, which leaves order 2. The first-order start of that program hides it.",
+			"`dpmpp-3m` and `dpm-solver-3m` have the exact weight, and with `start=lean`, one evaluation more, order 3: that is what is measured without it.",
+		},
+		{
+			"singlestep-draws-apart",
+			"Noise is drawn anew for every step of a block, although the motions of its steps overlap: the state that is evaluated and the one that is kept share none.",
+			"`dpmpp-2s-grid(eta=1)` and `dpmpp-sde` add up increments of one path.",
+		},
+		{
 			"vary-coeff-corrector-index",
 			"The corrector leaves out the last row of its matrix.",
 			"`unipc(variant=vary)` uses every row.",

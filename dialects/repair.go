@@ -100,6 +100,14 @@ var repairs = map[string]func(Run, *Translation) error{
 		t.Grid = gridOf(veLevel, sigmas)
 		return nil
 	},
+	"sde3-second-difference-sign": exactSecond,
+	"half-second-difference":      exactSecond,
+	"singlestep-draws-apart": func(_ Run, t *Translation) error {
+		s, ok := t.Solver.(solvers.DPMGrid)
+		s.Draws = solvers.OnePath
+		t.Solver = s
+		return isA(ok, t)
+	},
 	"vary-coeff-corrector-index": func(_ Run, t *Translation) error {
 		s, ok := t.Solver.(solvers.UniPC)
 		s.Published = false
@@ -138,6 +146,18 @@ var repairs = map[string]func(Run, *Translation) error{
 		}
 		return nil
 	},
+}
+
+// exactSecond is the method with the second difference as it should be weighed,
+// and with a start that does not hide it, where there is one.
+func exactSecond(_ Run, t *Translation) error {
+	s, ok := t.Solver.(solvers.DPMMultistep)
+	s.Second = solvers.ExactSecond
+	if s.Eta == 0 {
+		s.Opening = solvers.Lean
+	}
+	t.Solver = s
+	return isA(ok, t)
 }
 
 // isA fails where a quirk is not a setting of the solver that it is known on.

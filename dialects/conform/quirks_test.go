@@ -186,6 +186,15 @@ var probes = map[string]probe{
 	"churn-after-evaluation": {law: true, steps: doubling, run: dialects.Run{
 		Peer: "diffusers", Sampler: "EulerDiscreteScheduler", Config: text(`{"use_exponential_sigmas":true}`), Step: text(`{"s_churn":10}`),
 	}},
+	"half-second-difference": {steps: doubling, run: dialects.Run{
+		Peer: "diffusers", Sampler: "DPMSolverMultistepScheduler", Config: text(`{"solver_order":3,"use_exponential_sigmas":true,"final_sigmas_type":"sigma_min","lower_order_final":false}`),
+	}},
+	"sde3-second-difference-sign": {law: true, steps: doubling, run: dialects.Run{
+		Peer: "diffusers", Sampler: "DPMSolverMultistepScheduler", Config: text(`{"algorithm_type":"sde-dpmsolver++","solver_order":3,"use_exponential_sigmas":true,"final_sigmas_type":"sigma_min","lower_order_final":false}`),
+	}},
+	"singlestep-draws-apart": {law: true, steps: doubling, run: dialects.Run{
+		Peer: "diffusers", Sampler: "DPMSolverSinglestepScheduler", Config: text(`{"algorithm_type":"sde-dpmsolver++","use_exponential_sigmas":true}`),
+	}},
 	"vary-coeff-corrector-index": {steps: doubling, run: dialects.Run{
 		Peer: "unipc", Sampler: "UniPC.sample", Schedule: text(`{"schedule":"linear"}`),
 		Args: text(`{"algorithm_type":"data_prediction","variant":"vary_coeff","order":2,"skip_type":"logSNR","t_end":0.001,"lower_order_final":false}`),
