@@ -61,39 +61,15 @@ type kernel struct {
 	moment       [3]float64
 }
 
-// kernel returns the step from a to b of
-//
-//	dx̂ = (1 + η) e dŝ + √(2η ŝ |dŝ|) dw
-//
-// whose marginals are those of the probability-flow ODE for every η ≥ 0; η = 1
-// is the reverse SDE. Of D = x̂ − ŝ e as a polynomial, and with H = (1 + η) h,
-//
-//	x_b = (σ_b/σ_a) e^{−ηh} x_a + α_b H Σ c_j j! φ_{j+1}(−H) + σ_b √(1 − e^{−2ηh}) z
-//
-// and of e, where the linear part is x̂ alone,
-//
-//	x_b = (α_b/α_a) x_a − (1 + η) σ_b h Σ c_j j! φ_{j+1}(h) + σ_b √(η (e^{2h} − 1)) z
+// kernel returns the step from a to b of the equation with noise η.
 func (p Prediction) kernel(a, b schedules.Level, eta float64) kernel {
-	h := halfStep(a, b)
-	if p == PredictData {
-		z := -(1 + eta) * h
-		p1, p2, p3 := phi(z)
-		k := -b.Alpha * z
-		return kernel{
-			gain:   b.Sigma / a.Sigma * math.Exp(-eta*h),
-			spread: b.Sigma * math.Sqrt(-math.Expm1(-2*eta*h)),
-			moment: [3]float64{k * p1, k * p2, 2 * k * p3},
-		}
+	e, sd := p.stochastic(a, b, eta)
+	k := kernel{gain: e.lin, spread: sd}
+	e.moments(k.moment[:])
+	for i := range k.moment {
+		k.moment[i] *= e.gain
 	}
-	// σ_b e^h = α_b ŝ_a, which stays finite where e^h does not.
-	p1, p2, p3 := phiScaled(h)
-	s := b.Alpha * a.Noise()
-	k := -(1 + eta) * s * h
-	return kernel{
-		gain:   b.Alpha / a.Alpha,
-		spread: s * math.Sqrt(-eta*math.Expm1(-2*h)),
-		moment: [3]float64{k * p1, k * p2, 2 * k * p3},
-	}
+	return k
 }
 
 // two returns the weights of the predictions at a and at ℓ_a + r h.

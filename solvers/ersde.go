@@ -163,7 +163,7 @@ func (s ERSDE) step(w *walk) {
 	if s.Published && n == 3 {
 		c[2] = moments[2] // of z² instead of z (z − z₁)
 	}
-	k := exponent{lin: b.Alpha / a.Alpha * (1 - moments[0]), gain: b.Alpha}
+	k := exponent{lin: b.Alpha / a.Alpha * (1 - moments[0]), gain: b.Alpha} // its integral is another
 	var terms [maxTerms]term
 	m := k.terms(&terms, w.x, &p, p.values(c))
 	if s.Noise != NoiseODE {

@@ -7,15 +7,17 @@ import (
 	"snrlab/schedules"
 )
 
-// Multistep exponential integrators put a polynomial through the answers in
-// z = (ℓ − ℓ_a)/h, with ℓ = log(α/σ) and h = ℓ_b − ℓ_a, and integrate it
-// against the exponential of the linear part of the equation:
+// Exponential integrators take the linear part of the equation exactly, and put
+// a polynomial through the answers in z = (ℓ − ℓ_a)/h, with ℓ = log(α/σ) and
+// h = ℓ_b − ℓ_a. Of the family
 //
-//	for D:  x_b = (σ_b/σ_a) x_a + α_b ∫₀¹ h e^{−h(1−z)} D(z) dz
-//	for e:  x_b = (α_b/α_a) x_a − σ_b ∫₀¹ h e^{+h(1−z)} e(z) dz
+//	dx̂ = (1 + v) e dŝ + √(2v ŝ |dŝ|) dw
 //
-// With w(h) the weights of ∫₀¹ h e^{−h(1−z)} · dz the first is α_b w(h) and the
-// second σ_b w(−h).
+// whose marginals are those of the probability-flow ODE, v = 0, for every v ≥ 0
+// (v = 1 is the reverse SDE), a step is with H = (1 + v) h, exactly in law,
+//
+//	for D  x_b = (σ_b/σ_a) e^{−vh} x_a + α_b ∫₀¹ H e^{−H(1−z)} D(z) dz + σ_b √(1 − e^{−2vh}) ζ
+//	for e  x_b = (α_b/α_a) x_a − (1 + v) α_b ŝ_a ∫₀¹ h e^{−hz} e(z) dz + α_b ŝ_a √(v (1 − e^{−2h})) ζ
 
 // Prediction is the quantity that an exponential integrator takes for slow.
 type Prediction uint8
@@ -68,7 +70,7 @@ func expMoments(dst []float64, h float64) {
 	n := len(dst)
 	if math.Abs(h) > 4 {
 		dst[0] = -math.Expm1(-h)
-		for i := 1; i < n; i++ { // ∫ by parts: μ_n = 1 − (n/h) μ_{n−1}
+		for i := 1; i < n; i++ { // by parts
 			dst[i] = 1 - float64(i)/h*dst[i-1]
 		}
 		return
@@ -85,12 +87,21 @@ func expMoments(dst []float64, h float64) {
 	}
 }
 
-// divided returns ∫₀¹ h e^{−h(1−z)} Π_{m<k} (z − z_m) dz, the weights of the
-// divided differences of the answers.
-func (p *nodes) divided(h float64) (c [maxNodes]float64) {
-	var moments [maxNodes]float64
-	expMoments(moments[:p.n], h)
-	return p.newton(moments)
+// fallingMoments writes ∫₀¹ h e^{−hz} zⁿ dz, e^{−h} times the moments at +h of
+// the other sign, and finite where those are not.
+func fallingMoments(dst []float64, h float64) {
+	e := math.Exp(-h)
+	if math.Abs(h) > 4 {
+		dst[0] = -math.Expm1(-h)
+		for i := 1; i < len(dst); i++ { // by parts
+			dst[i] = float64(i)/h*dst[i-1] - e
+		}
+		return
+	}
+	expMoments(dst, -h)
+	for i := range dst {
+		dst[i] *= -e
+	}
 }
 
 // newton returns the weights of the divided differences of the answers under a
@@ -150,33 +161,49 @@ func (w *walk) answers(p *nodes, of Prediction, at place, n int) {
 	}
 }
 
-// exponent is the linear part of a step from a to b: the factor of x, and the
-// one of ∫₀¹ h e^{−h(1−z)} · dz.
-type exponent struct{ h, lin, gain float64 }
-
-func (p Prediction) exponent(a, b schedules.Level) exponent {
-	h := halfStep(a, b)
-	if p == PredictNoise {
-		return exponent{-h, b.Alpha / a.Alpha, b.Sigma}
-	}
-	return exponent{h, b.Sigma / a.Sigma, b.Alpha}
+// exponent is a step from a to b: the factor of x, and the one of an integral of
+// the answers, with its h.
+type exponent struct {
+	h, lin, gain float64
+	of           Prediction
 }
 
-// stochastic is the linear part of a step of the reverse equation with noise τ,
-// v = τ², and the standard deviation of what it draws:
-//
-//	for D:  x_b = (σ_b/σ_a) e^{−vh} x_a + α_b ∫₀¹ H e^{−H(1−z)} D(z) dz + σ_b √(1 − e^{−2vh}) ζ,  H = (1 + v) h
-//	for e:  x_b = (α_b/α_a) x_a − (1 + v) σ_b ∫₀¹ h e^{h(1−z)} e(z) dz + σ_b √(v (e^{2h} − 1)) ζ
+// exponent returns the step of the probability-flow ODE.
+func (p Prediction) exponent(a, b schedules.Level) exponent {
+	k, _ := p.stochastic(a, b, 0)
+	return k
+}
+
+// stochastic returns the step of the equation with noise v, and the standard
+// deviation of what it draws.
 func (p Prediction) stochastic(a, b schedules.Level, v float64) (k exponent, sd float64) {
 	h := halfStep(a, b)
-	k = p.exponent(a, b)
 	if p == PredictNoise {
-		k.gain *= 1 + v
-		return k, b.Sigma * math.Sqrt(v*math.Expm1(2*h))
+		s := b.Alpha * a.Noise()
+		return exponent{h, b.Alpha / a.Alpha, -(1 + v) * s, p}, s * math.Sqrt(-v*math.Expm1(-2*h))
 	}
-	k.h *= 1 + v
-	k.lin *= math.Exp(-v * h)
-	return k, b.Sigma * math.Sqrt(-math.Expm1(-2*v*h))
+	return exponent{(1 + v) * h, b.Sigma / a.Sigma * math.Exp(-v*h), b.Alpha, p}, b.Sigma * math.Sqrt(-math.Expm1(-2*v*h))
+}
+
+// moments writes the integrals of zⁿ, n = 0, 1, …, without the gain.
+func (k exponent) moments(dst []float64) {
+	if k.of == PredictNoise {
+		fallingMoments(dst, k.h)
+		return
+	}
+	expMoments(dst, k.h)
+}
+
+// exact returns the weights that integrate the polynomial through the answers
+// of p.
+func (k exponent) exact(p *nodes) [maxNodes]float64 { return p.values(k.divided(p)) }
+
+// divided returns the integrals of Π_{m<n} (z − z_m), the weights of the divided
+// differences of the answers of p.
+func (k exponent) divided(p *nodes) [maxNodes]float64 {
+	var moments [maxNodes]float64
+	k.moments(moments[:p.n])
+	return p.newton(moments)
 }
 
 // terms writes the terms of the step from x that takes the answers of p with

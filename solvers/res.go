@@ -52,7 +52,7 @@ func (s RES2S) step(w *walk) {
 	var p nodes
 	p.add(0, w.d)
 	p.add(s.C2, dy)
-	w.exponential(w.next, k, w.x, &p, p.values(p.divided(k.h)))
+	w.exponential(w.next, k, w.x, &p, k.exact(&p))
 }
 
 // NFE implements [Solver].
@@ -117,7 +117,7 @@ func (s RESM) step(w *walk) {
 	var p nodes
 	w.answers(&p, PredictData, at, w.order)
 	k := PredictData.exponent(w.from, w.to)
-	w.exponential(w.next, k, w.x, &p, p.values(p.divided(k.h)))
+	w.exponential(w.next, k, w.x, &p, k.exact(&p))
 }
 
 // NFE implements [Solver].

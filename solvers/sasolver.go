@@ -194,7 +194,7 @@ func (s SASolver) tau(a schedules.Level) float64 {
 func (s SASolver) move(w *walk, dst []float64, p *nodes, x []float64, a, b schedules.Level, z []float64) {
 	v := s.tau(a) * s.tau(a)
 	k, sd := s.Predict.stochastic(a, b, v)
-	weights := s.Variant.weights(p, k.h)
+	weights := s.Variant.weights(p, k)
 	var terms [maxTerms]term
 	n := k.terms(&terms, x, p, weights)
 	if v > 0 {

@@ -112,21 +112,16 @@ func (s SEEDS) move(w *walk, dst []float64, levels []schedules.Level, places []f
 	n := len(answers)
 	b := levels[n]
 	k, _ := s.Predict.stochastic(w.from, b, 1)
+	// The first answer and the last, if there is another: linear through both, the
+	// last alone in the step of two stages.
 	var p nodes
-	var weights [maxNodes]float64
-	switch n {
-	case 1:
-		p.add(0, answers[0])
-		weights = p.values(p.divided(k.h))
-	default:
-		// The first answer and the last: linear through both. The midpoint's alone
-		// in the step of two stages.
-		p.add(0, answers[0])
+	p.add(0, answers[0])
+	if n > 1 {
 		p.add(places[n-1]/r, answers[n-1])
-		weights = p.values(p.divided(k.h))
-		if s.Stages == 2 {
-			weights[0], weights[1] = 0, weights[0]+weights[1]
-		}
+	}
+	weights := k.exact(&p)
+	if n == 2 && s.Stages == 2 {
+		weights[0], weights[1] = 0, weights[0]+weights[1]
 	}
 	var terms [maxTerms]term
 	m := k.terms(&terms, w.x, &p, weights)

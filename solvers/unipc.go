@@ -173,7 +173,7 @@ func (s UniPC) step(w *walk, skip map[int]bool) {
 	var p nodes
 	w.answers(&p, s.Predict, at, w.order)
 	k := s.Predict.exponent(w.from, w.to)
-	w.exponential(w.next, k, x, &p, s.Variant.weights(&p, k.h))
+	w.exponential(w.next, k, x, &p, s.Variant.weights(&p, k))
 }
 
 // correct writes into dst the corrected end of the step before, at a place, from
@@ -184,22 +184,25 @@ func (s UniPC) correct(w *walk, dst []float64, at place) {
 	w.answers(&p, s.Predict, at, order)
 	p.add(1, w.answer(s.Predict))
 	k := s.Predict.exponent(at.from(), at.to())
-	weights := s.Variant.weights(&p, k.h)
+	weights := s.Variant.weights(&p, k)
 	if s.Published && order > 1 {
-		weights = p.missingRow(k.h)
+		weights = p.missingRow(k)
 	}
 	w.exponential(dst, k, w.carry[0], &p, weights)
 }
 
 // weights returns the weights of the answers of p.
-func (v Variant) weights(p *nodes, h float64) [maxNodes]float64 {
-	c := p.divided(h)
+func (v Variant) weights(p *nodes, k exponent) [maxNodes]float64 {
+	c := k.divided(p)
 	if p.n == 2 {
 		switch v {
 		case BH1:
-			c[1] = h / 2
+			c[1] = k.h / 2
+			if k.of == PredictNoise {
+				c[1] *= math.Exp(-k.h) // as its integral is
+			}
 		case BH2:
-			c[1] = -math.Expm1(-h) / 2
+			c[1] = c[0] / 2
 		}
 	}
 	return p.values(c)
@@ -207,13 +210,13 @@ func (v Variant) weights(p *nodes, h float64) [maxNodes]float64 {
 
 // missingRow returns the weights of a corrector at z = 0, r₁, …, 1 whose sum
 // over the powers of z ends one early: with L_m the Lagrange polynomials of the
-// K places other than 0 and μ_n = ∫₀¹ h e^{−h(1−z)} zⁿ dz,
+// K places other than 0 and μ_n the integral of zⁿ,
 //
 //	Σ_{i<K−1} μ_{i+1} [zⁱ]L_m  for Δ_m,   μ_K/K · [z^{K−2}]L_K  for D(x̃_b) − D_a
-func (p *nodes) missingRow(h float64) (w [maxNodes]float64) {
+func (p *nodes) missingRow(e exponent) (w [maxNodes]float64) {
 	var moments [maxNodes]float64
 	k, z := p.n-1, p.z[:p.n]
-	expMoments(moments[:p.n], h)
+	e.moments(moments[:p.n])
 	w[0] = moments[0]
 	for m := 1; m <= k; m++ {
 		// L_m from the constant up.

@@ -128,39 +128,6 @@ func TestIPNDMV_Property(t *testing.T) {
 	}
 }
 
-// The series and the recursion of φ meet, and agree with their integrals
-// φ_k(z) = ∫₀¹ e^{(1−s)z} s^{k−1}/(k−1)! ds.
-func TestPhi_Limit(t *testing.T) {
-	if a, b, c := phi(0); a != 1 || b != 0.5 || math.Abs(c-1./6) > 1e-16 {
-		t.Errorf("φ(0) = %g, %g, %g", a, b, c)
-	}
-	for _, z := range []float64{-40, -3, -1.001, -1, -0.999, -0.1, -1e-8, 1e-8, 0.3, 0.9999, 1.0001, 3} {
-		p1, p2, p3 := phi(z)
-		const n = 8000 // Simpson's rule, error below 1e-12 for |z| ≤ 40
-		var want [3]float64
-		for i := range n + 1 {
-			s, w := float64(i)/n, 2.0
-			if i%2 == 1 {
-				w = 4
-			}
-			if i == 0 || i == n {
-				w = 1
-			}
-			e := w / (3 * n) * math.Exp((1-s)*z)
-			want[0] += e
-			want[1] += e * s
-			want[2] += e * s * s / 2
-		}
-		for i, got := range []float64{p1, p2, p3} {
-			// The recursion just above |z| = 1 loses one digit, Simpson's rule
-			// at −40 a few.
-			if math.Abs(got-want[i]) > 1e-9*want[i] || math.Abs(z) < 4 && math.Abs(got-want[i]) > 1e-12*want[i] {
-				t.Errorf("φ%d(%g) = %.15g, expected %.15g", i+1, z, got, want[i])
-			}
-		}
-	}
-}
-
 // The Taylor form of e integrates a slope u/(r h), linear in u = ℓ − ℓ_a, exactly
 // in dŝ ∝ e^−u du: its weight is ∫ u e^−u du/(r h ∫ e^−u du) over [0, h], also where
 // e^h overflows. The other forms are constants.
