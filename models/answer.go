@@ -33,6 +33,7 @@ type want int
 const (
 	wantMean       want = iota // D, rows×dim
 	wantCov                    // Cov[x₀ | x] v, rows×dim
+	wantRate                   // ∂D/∂log(σ/α), rows×dim
 	wantLogDensity             // log p(x), rows
 	wantTrace                  // tr Cov[x₀ | x], rows
 )
@@ -48,10 +49,11 @@ func (a *ask) label(i int) int {
 	return a.q.Labels[i]
 }
 
-// atNoNoise answers at σ = 0: D = x/α, and nothing is left to vary.
+// atNoNoise answers at σ = 0: D = x/α, nothing is left to vary, and D moves
+// with σ².
 func atNoNoise(dst []float64, a ask, i int) {
 	switch a.want {
-	case wantCov:
+	case wantCov, wantRate:
 		clear(dst)
 		return
 	case wantTrace:

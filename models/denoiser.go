@@ -83,6 +83,14 @@ type PosteriorCov interface {
 	PosteriorCovMul(ctx context.Context, dst, v []float64, q Query) error
 }
 
+// LevelRate is offered by denoisers that know how their answer moves with the
+// noise level they are told, the x/α they are shown being the same: what a
+// solver that chooses its levels is fitted with.
+type LevelRate interface {
+	// DenoiseRate writes ∂D(α x̂; level)/∂log(σ/α) at fixed x̂ = x/α into dst.
+	DenoiseRate(ctx context.Context, dst []float64, q Query) error
+}
+
 // Dim returns the number of values of one sample of d.
 func Dim(d Denoiser) int { return size(d.Shape()) }
 

@@ -17,6 +17,8 @@ import (
 //	log det C = Σ log v + log det S
 //	D_k       = σ² H (m + Wᵀ z) + α ψ H x
 //	Cov_k     = σ² ψ H + σ⁴ H Wᵀ S⁻¹ W H
+//	C⁻¹ y     = H (y − α Wᵀ z)
+//	tr C⁻¹    = tr H − α² tr(S⁻¹ W H² Wᵀ)
 //
 // H depends on the level, so the stacked means and loadings are scaled anew for
 // every level of a query (rows that follow each other with the same level
@@ -36,7 +38,10 @@ func newDiagonal(p *parts, logw []float64) *diagonal {
 	f := &diagonal{parts: p, logw: logw}
 	f.blocks.New = func() *diagonalBlock { return newDiagonalBlock(f) }
 	f.ranges.New = func() *diagonalRange {
-		return &diagonalRange{responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim), spread: newSpread(p.dim)}
+		return &diagonalRange{
+			responsibilities: newResponsibilities(p.k), y: make([]float64, p.dim), spread: newSpread(p.dim),
+			rate: make([]float64, p.k), inv: make([]float64, p.k*p.dim), est: make([]float64, p.k*p.dim), z: make([]float64, p.q),
+		}
 	}
 	f.widest = make([]float64, p.k)
 	for k := range p.k {
@@ -78,6 +83,8 @@ type diagonalLevel struct {
 	sharp  []float64 // K: largest entry of H
 	apart  []float64 // K: largest entry of H − H₀, in size
 	own    []float64 // K: tr Cov_k, and room for q; empty until asked for
+	traced bool
+	trace  []float64 // K: tr C⁻¹, once traced
 }
 
 // diagonalRange is the workspace of one worker.
@@ -85,6 +92,10 @@ type diagonalRange struct {
 	responsibilities
 	y      []float64 // dim
 	spread spread
+	rate   []float64 // K: γ_k
+	inv    []float64 // K×dim: C_k⁻¹ y_k
+	est    []float64 // K×dim: component k's estimate less the centre
+	z      []float64 // q
 }
 
 func newDiagonalBlock(f *diagonal) *diagonalBlock {
@@ -92,7 +103,7 @@ func newDiagonalBlock(f *diagonal) *diagonalBlock {
 	b := &diagonalBlock{f: f, level: diagonalLevel{
 		scaled: n(len(f.rows)), h: n(f.k * f.dim), dh: n(f.k * f.dim), g: n(f.k * f.dim),
 		chol: n(f.k * f.q * f.q), wm: n(f.k * f.q),
-		mm: n(f.k), logc: n(f.k), sharp: n(f.k), apart: n(f.k),
+		mm: n(f.k), logc: n(f.k), sharp: n(f.k), apart: n(f.k), trace: n(f.k),
 	}}
 	b.scale, b.square, b.solve = b.scaleComponents, b.squareRows, b.solveRows
 	return b
@@ -125,7 +136,7 @@ func (b *diagonalBlock) setLevel(at schedules.Level) {
 	if b.level.ready && sameLevel(b.level.at, at) {
 		return
 	}
-	b.level.at, b.level.ready, b.level.own = at, true, b.level.own[:0]
+	b.level.at, b.level.ready, b.level.own, b.level.traced = at, true, b.level.own[:0], false
 	par.Rows(b.f.k, 1, b.scale)
 }
 
@@ -191,11 +202,14 @@ func (b *diagonalBlock) run(lo, n int) {
 		simd.Gemm(false, true, n, w, d, 1, b.a.v[lo*d:], d, t.scaled, d, 0, b.pv, w)
 		simd.Gemm(false, true, n, f.k, d, factor, b.xv, d, spread, d, 0, b.e, f.k)
 	}
-	if b.a.want == wantTrace {
+	switch b.a.want {
+	case wantTrace:
 		t.setOwn(f)
+	case wantRate:
+		f.traces(t)
 	}
 	par.Rows(n, 1, b.solve)
-	if b.a.want.scalar() {
+	if b.a.want.scalar() || b.a.want == wantRate {
 		return
 	}
 	b.out, b.buf = resize(b.out, n*d), resize(b.buf, n*d)
@@ -268,8 +282,17 @@ func (b *diagonalBlock) solveRow(r *diagonalRange, i int) {
 		b.a.dst[b.lo+i] = b.a.logDensity(log, label)
 		return
 	}
-	if b.a.want == wantTrace {
+	switch b.a.want {
+	case wantTrace:
 		b.a.dst[b.lo+i] = f.trace(r, t, x, p, log)
+		return
+	case wantRate:
+		dst := b.a.dst[(b.lo+i)*d : (b.lo+i+1)*d]
+		if log != log {
+			fill(dst, log)
+			return
+		}
+		f.rateRow(dst, t, r, x, p)
 		return
 	}
 	clear(resp)
@@ -390,6 +413,72 @@ func (f *diagonal) quadratic(t *diagonalLevel, y, x, z []float64, k int) float64
 		quad += h * (y[i] * y[i])
 	}
 	return quad
+}
+
+// traces fills t.trace.
+func (f *diagonal) traces(t *diagonalLevel) {
+	if t.traced {
+		return
+	}
+	t.traced = true
+	d, q, a2 := f.dim, f.q, t.at.Alpha*t.at.Alpha
+	column := make([]float64, q)
+	for k := range f.k {
+		t.trace[k] = 0
+		for _, h := range t.h[k*d : (k+1)*d] {
+			t.trace[k] += h
+		}
+		for j := range q {
+			hw := t.scaled[(k*(q+1)+j+1)*d:][:d]
+			for i := range column {
+				column[i] = simd.Dot(hw, t.scaled[(k*(q+1)+i+1)*d:][:d])
+			}
+			solve(t.chol[k*q*q:(k+1)*q*q], column)
+			t.trace[k] -= a2 * column[j]
+		}
+	}
+}
+
+// rateRow writes ∂D/∂log(σ/α) of a row whose factors z stand in p. It uses
+// Σ_k C_k⁻¹ e = ψ H e + σ² H Wᵀ S⁻¹ W H e for e = C_k⁻¹ y_k.
+func (f *diagonal) rateRow(dst []float64, t *diagonalLevel, r *diagonalRange, x, p []float64) {
+	d, q, alpha, s2 := f.dim, f.q, t.at.Alpha, t.at.Sigma*t.at.Sigma
+	mean := 0.0
+	for n, k := range r.active {
+		h, g := t.h[k*d:(k+1)*d], t.g[k*d:(k+1)*d]
+		inv, est := r.inv[k*d:(k+1)*d], r.est[k*d:(k+1)*d]
+		z := p[k*(q+1)+1 : (k+1)*(q+1)]
+		m := f.mean(k)
+		clear(r.y)
+		for j := range z {
+			axpy(r.y, z[j], f.row(k, j+1)) // Wᵀ z
+		}
+		norm := 0.0
+		for i := range inv {
+			inv[i] = h[i] * (x[i] - alpha*(m[i]+r.y[i]))
+			est[i] = s2*h[i]*(m[i]+r.y[i]) + alpha*g[i]*x[i]
+			norm += inv[i] * inv[i]
+		}
+		r.rate[k] = s2 * (norm - t.trace[k])
+		mean += r.share[n] * r.rate[k]
+	}
+	clear(dst)
+	for n, k := range r.active {
+		h, g := t.h[k*d:(k+1)*d], t.g[k*d:(k+1)*d]
+		inv, est := r.inv[k*d:(k+1)*d], r.est[k*d:(k+1)*d]
+		clear(r.y)
+		for j := range r.z {
+			r.z[j] = simd.Dot(t.scaled[(k*(q+1)+j+1)*d:][:d], inv)
+		}
+		solve(t.chol[k*q*q:(k+1)*q*q], r.z)
+		for j := range r.z {
+			axpy(r.y, r.z[j], f.row(k, j+1))
+		}
+		share, c := r.share[n]*(r.rate[k]-mean), -2*alpha*s2*r.share[n]
+		for i := range dst {
+			dst[i] += share*est[i] + c*(g[i]*inv[i]+s2*h[i]*r.y[i])
+		}
+	}
 }
 
 // cholesky replaces the lower triangle of the q×q matrix a by its factor L,

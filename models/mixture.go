@@ -382,6 +382,26 @@ func (m *Mixture) PosteriorCovMul(ctx context.Context, dst, v []float64, q Query
 	return nil
 }
 
+// DenoiseRate writes ∂D/∂log(σ/α) at fixed x/α into dst. With E_k component k's
+// denoised estimate and γ_k the rate of its log-density,
+//
+//	γ_k = σ² (y_kᵀ C_k⁻² y_k − tr C_k⁻¹),   γ = Σ_k R_k γ_k
+//	∂D  = Σ_k R_k [ (γ_k − γ) E_k − 2 α σ² Σ_k C_k⁻² y_k ]
+//
+// γ_k comes from inner products without the care that [Mixture.Denoise] takes of
+// exponents: where several components matter it is off by a few roundings of
+// α²|m|² σ²/(α² r + σ²)², with r the variance left beside a component's directions.
+func (m *Mixture) DenoiseRate(ctx context.Context, dst []float64, q Query) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.check(dst, q); err != nil {
+		return err
+	}
+	m.family.answer(ask{want: wantRate, mix: m, q: q, dst: dst})
+	return nil
+}
+
 // LogDensity writes log p(x; level) of each row, in nats, into dst.
 func (m *Mixture) LogDensity(dst []float64, q Query) error {
 	if len(dst) != q.Rows {

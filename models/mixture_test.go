@@ -539,6 +539,49 @@ func TestMixture_Invariant_Concurrent(t *testing.T) {
 	}
 }
 
+// The rate in the level against a difference quotient of D at fixed x/α, of
+// order 4 with a step of 1e-3: its truncation is about 1e-11, its rounding
+// 1e-12, each times the curvature of D, which a competition of components at
+// low noise raises.
+func TestMixture_Rate(t *testing.T) {
+	for name, c := range families() {
+		m := mustMixture(t, c)
+		for _, at := range append(testLevels(), level(0.7, 0.01)) {
+			const n = 12
+			x := states(t, m, at, n, 1)
+			labels := make([]int, n)
+			for i := range labels {
+				labels[i] = []int{-1, 0, 3}[i%3]
+			}
+			got, want, d := make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
+			if err := m.DenoiseRate(ctx, got, Query{X: x, Rows: n, At: []schedules.Level{at}, Labels: labels}); err != nil {
+				t.Fatal(err)
+			}
+			const h = 1e-3
+			for _, p := range []struct{ at, weight float64 }{{2, -1}, {1, 8}, {-1, -8}, {-2, 1}} {
+				moved := level(at.Alpha, at.Sigma*math.Exp(p.at*h))
+				if err := m.Denoise(ctx, d, Query{X: x, Rows: n, At: []schedules.Level{moved}, Labels: labels}); err != nil {
+					t.Fatal(err)
+				}
+				for i := range d {
+					want[i] += p.weight * d[i] / (12 * h)
+				}
+			}
+			if e, j := worst(got, want); e > 1e-8 {
+				t.Errorf("%s %+v: ∂D[%d] = %.12g, difference quotient %.12g", name, at, j, got[j], want[j])
+			}
+		}
+		// At σ = 0 the answer is x/α whatever the level does.
+		x, got := states(t, m, level(1, 0), 2, 1), make([]float64, 2*testDim)
+		if err := m.DenoiseRate(ctx, got, Query{X: x, Rows: 2, At: []schedules.Level{level(1, 0)}}); err != nil {
+			t.Fatal(err)
+		}
+		if e, j := worst(got, make([]float64, len(got))); e != 0 {
+			t.Errorf("%s at σ = 0: ∂D[%d] = %g", name, j, got[j])
+		}
+	}
+}
+
 func TestMixture_Alloc(t *testing.T) {
 	for _, name := range []string{"isotropic", "low-rank", "low-rank+diagonal", "full"} {
 		m := mustMixture(t, families()[name])
@@ -551,6 +594,7 @@ func TestMixture_Alloc(t *testing.T) {
 		for what, f := range map[string]func() error{
 			"Denoise":         func() error { return m.Denoise(ctx, dst, q) },
 			"PosteriorCovMul": func() error { return m.PosteriorCovMul(ctx, dst, x, q) },
+			"DenoiseRate":     func() error { return m.DenoiseRate(ctx, dst, q) },
 			"LogDensity":      func() error { return m.LogDensity(dst[:n], q) },
 			"eps adapter":     func() error { return eps.Denoise(ctx, dst, q) },
 			"edm adapter":     func() error { return edm.Denoise(ctx, dst, q) },

@@ -311,11 +311,15 @@ func (b *stackBlock) solveRow(r *stackRange, i int) {
 		fill(dst, math.NaN())
 		return
 	}
-	if b.a.want == wantMean {
+	switch b.a.want {
+	case wantMean:
 		gain := s.meanCoefficients(r, p)
 		coef, rows := [2]float64{1, gain}, [2][]float64{s.centre, x}
 		simd.Lin(dst, coef[:], rows[:]...)
-	} else {
+	case wantRate:
+		coef, rows := [1]float64{s.rateCoefficients(r, p, simd.SumSq(x))}, [1][]float64{x}
+		simd.Lin(dst, coef[:], rows[:]...)
+	default:
 		v := b.a.v[(b.lo+i)*d : (b.lo+i+1)*d]
 		fx, fv := s.covCoefficients(r, p, b.pv[i*w:(i+1)*w], simd.Dot(x, v))
 		coef, rows := [2]float64{fx, fv}, [2][]float64{x, v}
@@ -489,4 +493,45 @@ func (s *stack) covCoefficients(r *stackRange, p, pv []float64, xv float64) (fx,
 		}
 	}
 	return fx, fv
+}
+
+// rateCoefficients writes the coefficients of ∂D/∂log(σ/α) and returns that of
+// x. With y₀ the part of y outside the directions, C⁻² y = y₀/v² + Σ_j a_j/v_j² u_j
+// and Σ C⁻² y = (r/v²) y₀ + Σ_j (l_j + r)/v_j² a_j u_j.
+func (s *stack) rateCoefficients(r *stackRange, p []float64, xx float64) (fx float64) {
+	t := &r.level
+	alpha, a2, s2 := t.at.Alpha, t.at.Alpha*t.at.Alpha, t.at.Sigma*t.at.Sigma
+	mean := 0.0
+	for i, k := range r.active {
+		pk, vj := p[k*(s.q+1):(k+1)*(s.q+1)], t.vj[k*s.q:(k+1)*s.q]
+		v := float64(a2*s.resid[k]) + s2
+		inside, along, trace := 0.0, 0.0, 0.0 // Σ a_j², Σ a_j²/v_j², Σ 1/v_j
+		for j, a := range pk[1:] {
+			inside += a * a
+			along += a / vj[j] * (a / vj[j])
+			trace += 1 / vj[j]
+		}
+		if !s.full {
+			yy := xx + alpha*(float64(alpha*s.mm[k])-2*pk[0])
+			along += (yy - inside) / v / v
+			trace += float64(s.dim-s.q) / v
+		}
+		r.e[k] = s2 * (along - trace)
+		mean += r.share[i] * r.e[k]
+	}
+	for i, k := range r.active {
+		pk, vj := p[k*(s.q+1):(k+1)*(s.q+1)], t.vj[k*s.q:(k+1)*s.q]
+		resid, rest := s.resid[k], 0.0 // rest = r/v²
+		if !s.full {
+			v := float64(a2*resid) + s2
+			rest = resid / v / v
+		}
+		share, c := r.share[i]*(r.e[k]-mean), -2*alpha*s2*r.share[i]
+		fx += share*t.gain[k] + c*rest
+		pk[0] = share*t.shrink[k] - c*rest*alpha
+		for j, base := range t.base[k*s.q : (k+1)*s.q] {
+			pk[j+1] *= share*alpha*base + c*((s.l[k*s.q+j]+resid)/vj[j]/vj[j]-rest)
+		}
+	}
+	return fx
 }
