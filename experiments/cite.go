@@ -38,6 +38,7 @@ var sources = map[string][]string{
 	"cosine":            {"nichol2021", "hoogeboom2023"},
 	"chen-sigmoid":      {"chen2023"},
 	"chen-cosine":       {"chen2023"},
+	"arctan-log":        {"sabour2024"},
 	"rf":                {"liu2023", "esser2024"},
 	"flow":              {"liu2023", "esser2024"},
 	"beta":              {"ho2020"},

@@ -23,6 +23,7 @@
 //	[lin2024]       S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
 //	[nichol2021]    A. Nichol, P. Dhariwal, Improved Denoising Diffusion Probabilistic Models, arXiv 2102.09672.
 //	[rombach2022]   R. Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, arXiv 2112.10752.
+//	[sabour2024]    A. Sabour, S. Fidler, K. Kreis, Align Your Steps: Optimizing Sampling Schedules in Diffusion Models, arXiv 2404.14507.
 //	[song2021]      Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[zhou2024]      Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package schedules

@@ -55,6 +55,7 @@ func Spacings() spec.Registry[Spacing] {
 			{Name: "karras", Summary: "uniform in (σ/α)^(1/ρ)", Aliases: []string{"polynomial"}, Default: Karras{Rho: 7}},
 			{Name: "uniform-lambda", Summary: "uniform in λ", Aliases: []string{"exponential", "logsnr"}, Default: UniformLambda{}},
 			{Name: "polyexponential", Summary: "log(σ/α) as a power of a uniform ramp", Default: Polyexponential{Rho: 1}},
+			{Name: "arctan-log", Summary: "uniform in arctan(ŝ/√c) + k log ŝ with ŝ = σ/α", Default: ArctanLog{C: 0.25, K: 0.02}},
 			{Name: "uniform-t", Summary: "uniform in the schedule's time", Default: UniformT{}},
 			{Name: "quadratic", Summary: "uniform in the root of the schedule's time", Default: Quadratic{}},
 			{Name: "time-uniform", Summary: "uniform in the time of a vp-linear process fitted to the ends", Default: TimeUniform{Rho: 1, Eps: 1e-3}},
@@ -62,6 +63,7 @@ func Spacings() spec.Registry[Spacing] {
 			{Name: "linspace", Summary: "table entries evenly from the last to the first, rounded", Default: Linspace{Last: LastZero}},
 			{Name: "trailing", Summary: "every (T/n)-th table entry from the noisy end, rounded", Default: Trailing{Last: LastZero}},
 			{Name: "list", Summary: "levels written out, as sigmas (σ/α), lambdas or times", Default: &List{}},
+			{Name: "fitted", Summary: "levels of a file, made by snrlab optimize grid or fit-solver", Default: &Fitted{}},
 		},
 		Nested: map[reflect.Type]func(string) (any, error){
 			reflect.TypeFor[Last](): func(s string) (any, error) { return parseLast(s) },
@@ -76,7 +78,13 @@ func Parse(s string) (Schedule, error) { return prefixed(Registry().Parse(s)) }
 func ParsePath(s string) (Path, error) { return prefixed(Paths().Parse(s)) }
 
 // ParseSpacing reads a spacing, "karras(rho=7,last=zero)" say.
-func ParseSpacing(s string) (Spacing, error) { return prefixed(Spacings().Parse(s)) }
+func ParseSpacing(s string) (Spacing, error) {
+	k, err := Spacings().Parse(s)
+	if f, ok := k.(*Fitted); ok && err == nil {
+		err = f.load()
+	}
+	return prefixed(k, err)
+}
 
 // prefixed names the package once, however deep in a name the error arose.
 func prefixed[T any](v T, err error) (T, error) {

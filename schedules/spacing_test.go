@@ -97,7 +97,7 @@ func TestSpacing_Invariant(t *testing.T) {
 
 // Twice the steps keep every level.
 func TestSpacing_Invariant_Nested(t *testing.T) {
-	for _, spacing := range []string{"karras", "uniform-lambda", "polyexponential(rho=3)", "uniform-t", "quadratic", "time-uniform"} {
+	for _, spacing := range []string{"karras", "uniform-lambda", "arctan-log", "arctan-log(k=0)", "polyexponential(rho=3)", "uniform-t", "quadratic", "time-uniform"} {
 		for _, schedule := range []string{"edm", "cosine", "beta"} {
 			coarse, fine := mustGrid(t, schedule, spacing, 9), mustGrid(t, schedule, spacing, 18)
 			for i, l := range coarse {
@@ -197,6 +197,9 @@ func TestSpacing_Refuses(t *testing.T) {
 		{"list(sigmas=[2,1],times=[1,0])", "rf", 1, "2 ways"},
 		{"list", "rf", 1, "0 ways"},
 		{"karras(rho=0)", "edm", 5, "rho"},
+		{"arctan-log(c=0)", "edm", 5, "c = 0"},
+		{"arctan-log(k=-1)", "edm", 5, "k = -1"},
+		{"arctan-log", "rf", 5, "give smax"},
 		{"polyexponential(rho=-1)", "edm", 5, "rho"},
 		{"time-uniform(eps=1)", "edm", 5, "eps"},
 		{"leading(offset=-1)", "beta", 5, "offset"},
@@ -323,4 +326,31 @@ func ExampleParseSpacing() {
 	//     2      0.469979             1      0.469979      0.469979       1.51013
 	//     3         0.002             1         0.002         0.002       12.4292
 	//     4             0             1             0             0          +Inf
+}
+
+// A(ŝ) is uniform, to the rounding of its values; k = 0 has a closed form and a
+// large k is uniform in λ.
+func TestArctanLog_Property(t *testing.T) {
+	for _, k := range []ArctanLog{{C: 0.22, K: 0.05}, {C: 4, K: 1e-6}, {C: 1e-4, K: 3}, {C: 0.257}} {
+		g, err := k.Grid(EDM{SMin: 0.002, SMax: 80}, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func(s float64) float64 { return math.Atan(s/math.Sqrt(k.C)) + k.K*math.Log(s) }
+		for i, l := range g {
+			want := value(80) + float64(i)/12*(value(0.002)-value(80))
+			// Near 80 the arctan is flat, so the level is only as good as its
+			// value's rounding allows; the value itself is exact to that.
+			if got := value(l.Noise()); math.Abs(got-want) > 1e-14*(1+25*k.K) {
+				t.Errorf("%v: level %d has A = %.17g, uniform is %.17g", k, i, got, want)
+			}
+		}
+	}
+	wide, _ := ArctanLog{C: 0.25, K: 1e9}.Grid(EDM{SMin: 0.002, SMax: 80}, 6)
+	even, _ := UniformLambda{}.Grid(EDM{SMin: 0.002, SMax: 80}, 6)
+	for i := range even {
+		if math.Abs(wide[i].Sigma/even[i].Sigma-1) > 1e-7 { // the arctan is 1e-9 of the whole
+			t.Errorf("k = 1e9: level %d is %g, uniform in λ %g", i, wide[i].Sigma, even[i].Sigma)
+		}
+	}
 }
