@@ -47,6 +47,9 @@ func TestCite_Property(t *testing.T) {
 			need(key, e.Name)
 		}
 	}
+	for _, key := range (&solvers.Linear{}).Properties().References {
+		need(key, "linear")
+	}
 	for name, keys := range sources {
 		for _, key := range keys {
 			need(key, name)

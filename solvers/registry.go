@@ -119,6 +119,8 @@ func Registry() spec.Registry[Solver] {
 		{Name: "tcd", Default: TCD{Gamma: 0.3}, Aliases: []string{"TCD"}},
 
 		// Learned coefficients.
+		{Name: "amed", Default: AMED{R: "0.5", C: "1", Kappa: "1"}, Aliases: []string{"AMED-Solver"}},
+		{Name: "amed-plugin", Default: AMEDPlugin{Base: IPNDM{Order: 3}, R: "0.5", C: "1", Kappa: "1"}, Aliases: []string{"AMED-Plugin"}},
 	}}
 	for i := range r.Entries {
 		r.Entries[i].Summary = r.Entries[i].Default.Properties().Summary
@@ -161,9 +163,27 @@ func Parse(s string) (Solver, error) {
 	if full, ok := variants[name]; ok {
 		name = full
 	}
+	if head, _, _ := strings.Cut(name, "("); slices.Contains(OwnGrid().Names(), head) {
+		r = OwnGrid()
+	}
 	v, err := r.Parse(name)
 	if err != nil {
 		return nil, fmt.Errorf("solvers: %w", err)
 	}
+	if f, ok := v.(*Fitted); ok {
+		if err := f.load(); err != nil {
+			return nil, fmt.Errorf("solvers: %w", err)
+		}
+	}
 	return v, nil
+}
+
+// OwnGrid lists the solvers that [Parse] reads beside those of [Registry]: each
+// carries the one grid that it can be run on, so that nothing can be said of them
+// at their defaults.
+func OwnGrid() spec.Registry[Solver] {
+	return spec.Registry[Solver]{Kind: "solver", Entries: []spec.Entry[Solver]{
+		{Name: "linear", Summary: "linear multistep with levels and weights of its own", Default: &Linear{}},
+		{Name: "fitted", Summary: "the solver of a file, made by snrlab fit-solver", Default: &Fitted{}},
+	}}
 }

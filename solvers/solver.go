@@ -33,6 +33,7 @@
 //	[comfyui2023]  ComfyUI, https://github.com/comfyanonymous/ComfyUI.
 //	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[cui2023]      Q. Cui, X. Zhang, Z. Lu, Q. Liao, Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models, arXiv 2309.06169.
+//	[frankel2025]  E. Frankel et al., S4S: Solving for a Diffusion Model Solver, arXiv 2502.17423.
 //	[gonzalez2023] M. Gonzalez et al., SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models, arXiv 2305.14267.
 //	[grathwohl2019] W. Grathwohl et al., FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models, arXiv 1810.01367.
 //	[hacohen2025]  Y. HaCohen et al., LTX-Video: Realtime Video Latent Diffusion, arXiv 2501.00103.
@@ -50,18 +51,21 @@
 //	[permenter2023] F. Permenter, C. Yuan, Interpreting and Improving Diffusion Models from an Optimization Perspective, arXiv 2306.04848.
 //	[roberts1996]  G. O. Roberts, R. L. Tweedie, Exponential Convergence of Langevin Distributions and Their Discrete Approximations, Bernoulli 2, 1996.
 //	[rossler2010]  A. Rößler, Runge–Kutta Methods for the Strong Approximation of Solutions of Stochastic Differential Equations, SIAM J. Numer. Anal. 48, 2010.
+//	[shaul2024]    N. Shaul et al., Bespoke Non-Stationary Solvers for Fast Sampling of Diffusion and Flow Models, arXiv 2403.01329.
 //	[shih2023]     A. Shih et al., Parallel Sampling of Diffusion Models, arXiv 2305.16317.
 //	[soderlind2003] G. Söderlind, Digital Filters in Adaptive Time-Stepping, ACM Transactions on Mathematical Software 29 (2003).
 //	[song2019]     Y. Song, S. Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, arXiv 1907.05600.
 //	[song2021]     Y. Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456.
 //	[song2021ddim] J. Song, C. Meng, S. Ermon, Denoising Diffusion Implicit Models, arXiv 2010.02502.
 //	[song2023]     Y. Song, P. Dhariwal, M. Chen, I. Sutskever, Consistency Models, arXiv 2303.01469.
+//	[tong2024]     V. Tong et al., Learning to Discretize Denoising Diffusion ODEs, arXiv 2405.15506.
 //	[wang2024]     F. Wang et al., BELM: Bidirectional Explicit Linear Multi-step Sampler for Exact Inversion in Diffusion Models, arXiv 2410.07273.
 //	[xu2023]       Y. Xu et al., Restart Sampling for Improving Generative Processes, arXiv 2306.14878.
 //	[xue2023]      S. Xue et al., SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models, arXiv 2309.05019.
 //	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
 //	[zhang2023res] Q. Zhang, J. Song, Y. Chen, Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling, arXiv 2308.02157.
 //	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
+//	[zhao2026]     T. Zhao et al., DyWeight: Dynamic Gradient Weighting for Few-Step Diffusion Sampling, arXiv 2603.11607.
 //	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
 //	[zheng2024]    J. Zheng et al., Trajectory Consistency Distillation, arXiv 2402.19159.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.

@@ -80,6 +80,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			conformCommand(),
 			translateCommand(),
 			fitCommand(),
+			fitSolverCommand(),
 			reportCommand(),
 			listCommand(),
 			catalogueCommand(),

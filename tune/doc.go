@@ -1,0 +1,15 @@
+// Package tune chooses the numbers of solvers: grids, levels told to the
+// denoiser, and weights.
+//
+// A [Task] is a set of starts of an exact model with their exact ends. A [Fit]
+// runs a solver end to end on it and follows the gradient of the error of the
+// ends, through every evaluation, by L-BFGS: the denoiser's derivatives are the
+// product with the posterior covariance and the rate in the level, the solver's
+// own coefficients are differentiated by complex steps. What is free is a
+// [Family]. The other methods need no gradient and find a grid for any solver.
+//
+// References:
+//
+//	[shaul2024]  N. Shaul et al., Bespoke Non-Stationary Solvers for Fast Sampling of Diffusion and Flow Models, arXiv 2403.01329.
+//	[squire1998] W. Squire, G. Trapp, Using Complex Variables to Estimate Derivatives of Real Functions, SIAM Review 40 (1998).
+package tune
