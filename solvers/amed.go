@@ -2,6 +2,7 @@ package solvers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -346,7 +347,7 @@ func (s AMEDPlugin) Start(p Problem, x []float64, opts ...RunOption) (Stepper, e
 	if !ok {
 		return fail(fmt.Errorf("base = %s takes no plain steps", s.Base))
 	}
-	run.w, run.mid = w, make([]float64, len(x))
+	run.w, run.mid, run.saved = w, make([]float64, len(x)), arrays(1+len(w.past), len(x))
 	return run, nil
 }
 
@@ -362,26 +363,30 @@ type pluginRun struct {
 	grid  schedules.Grid
 	w     *walk // the base on the doubled grid
 	index int
-	mid   []float64
+	mid   []float64 // the state at m
+
+	// The base before the step, for a step that fails halfway.
+	saved               [][]float64 // its state and its history
+	place, evals, known int
 }
 
 // Step implements [Stepper].
 func (r *pluginRun) Step(ctx context.Context) (Step, error) {
-	first, err := r.w.Step(ctx)
+	r.save()
+	step, err := r.w.Step(ctx)
 	if err != nil {
-		return Step{}, r.rename(err)
+		return Step{}, r.failed(err, 0)
 	}
-	step := first
-	if r.w.index < len(r.w.problem.Grid) && first.To != r.grid[r.index+1] {
+	if r.index < r.grid.Steps() && step.To != r.grid[r.index+1] {
+		m, at, stages := step.To, step.DenoisedAt, r.w.stage
 		copy(r.mid, r.w.state)
-		at := first.DenoisedAt
 		if step, err = r.w.Step(ctx); err != nil {
-			return Step{}, r.rename(err)
+			return Step{}, r.failed(err, stages)
 		}
 		if c := of(r.n.c, r.index); c != 1 {
-			gain := r.grid[r.index+1].Alpha / first.To.Alpha
+			gain := (1 - c) * r.grid[r.index+1].Alpha / m.Alpha
 			for i, v := range r.mid {
-				r.w.state[i] = float64(c*r.w.state[i]) + float64((1-c)*gain*v)
+				r.w.state[i] = float64(c*r.w.state[i]) + float64(gain*v)
 			}
 		}
 		step.X, step.DenoisedAt = r.w.state, at
@@ -391,12 +396,31 @@ func (r *pluginRun) Step(ctx context.Context) (Step, error) {
 	return step, nil
 }
 
-// rename makes a step's failure the plugin's.
-func (r *pluginRun) rename(err error) error {
-	if e, ok := err.(*StepError); ok {
-		return &StepError{Solver: r.s.String(), Index: r.index, From: e.From, To: e.To, Err: e.Err}
+func (r *pluginRun) save() {
+	r.place, r.evals, r.known = r.w.index, r.w.evals, r.w.known
+	copy(r.saved[0], r.w.state)
+	for k := range r.known {
+		copy(r.saved[1+k], r.w.past[k])
 	}
-	return err
+}
+
+// failed puts the base back where the step began and makes its failure the
+// plugin's, after so many evaluations of the first half.
+func (r *pluginRun) failed(err error, stages int) error {
+	var e *StepError
+	if !errors.As(err, &e) {
+		return err
+	}
+	r.w.index, r.w.evals, r.w.known = r.place, r.evals, r.known
+	copy(r.w.state, r.saved[0])
+	for k := range r.known {
+		copy(r.w.past[k], r.saved[1+k])
+	}
+	var bad *NonFiniteError
+	if errors.As(err, &bad) {
+		bad.Stage += stages
+	}
+	return &StepError{Solver: r.s.String(), Index: r.index, From: r.grid[r.index], To: r.grid[r.index+1], Err: e.Err}
 }
 
 // State implements [Stepper].
