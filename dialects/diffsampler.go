@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 
 	"snrlab/models"
 	"snrlab/schedules"
@@ -61,7 +62,43 @@ func dsRun(r Run, s func(o *Options) solvers.Solver) (*Translation, error) {
 	if r.Args.Bool("afs", false) {
 		t.Wrap = analyticFirst(t.Grid[0])
 	}
+	if r.Given.Has("amed") {
+		t.Solver = amed(r.Given.Options("amed"), t.Solver)
+	}
 	return t, nil
+}
+
+// amed reads the constants that stand for AMED's predictor and puts them into a
+// sampler: DPM-Solver-2 has a form of its own, all others take them between
+// their steps.
+func amed(o *Options, base solvers.Solver) solvers.Solver {
+	place, direction, time := o.Float("r", 0.5), o.Float("scale_dir", 1), o.Float("scale_time", 1)
+	if !(place > 0 && place < 1 && time > 0) {
+		o.Fail("r", "is %g and scale_time %g: expected 0 < r < 1 and scale_time > 0", place, time)
+		return base
+	}
+	number := func(v float64) solvers.PerStep {
+		return solvers.PerStep(strconv.FormatFloat(v, 'g', -1, 64))
+	}
+	if two, ok := base.(solvers.DPMSinglestep); ok && two.Order == 2 {
+		return solvers.AMED{R: number(place), C: number(direction), Kappa: number(time), Blend: true}
+	}
+	return solvers.AMEDPlugin{Base: base, R: number(place), C: number(direction), Kappa: number(time)}
+}
+
+// dsAMED is AMED-Solver, its predictor replaced by constants.
+func dsAMED(r Run) (*Translation, error) {
+	if !r.Given.Has("amed") {
+		r.Given.Fail("amed", "is missing: expected the numbers r, scale_dir and scale_time that stand for the predictor")
+	}
+	t, err := dsRun(r, func(*Options) solvers.Solver {
+		return solvers.DPMSinglestep{Order: 2, Predict: solvers.PredictNoise, R: 0.5, SMax: math.Inf(1), SNoise: 1}
+	})
+	if a, ok := t.Solver.(solvers.AMED); ok {
+		a.Blend = false
+		t.Solver = a
+	}
+	return t, err
 }
 
 // analyticFirst spares the first evaluation: at the first level e is taken to be

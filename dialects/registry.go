@@ -17,6 +17,7 @@ func Registry() []Translator {
 		{"k-diffusion", "sample_dpmpp_3m_sde", kDPMPP3MSDE},
 		{"k-diffusion", "sample_dpmpp_sde", kDPMPPSDE},
 		{"deis", "get_sampler", deisSampler},
+		{"diff-sampler", "amed_sampler", dsAMED},
 		{"diff-sampler", "deis_sampler", dsDEIS},
 		{"diff-sampler", "dpm_2_sampler", dsDPM2},
 		{"diff-sampler", "dpm_pp_sampler", dsDPMPP},

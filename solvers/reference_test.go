@@ -76,6 +76,10 @@ type gm2d struct {
 	Starts    [][]float64                              `json:"starts"`
 	ExactEnds [][]float64                              `json:"exact_ends"`
 	RMSE      map[string]map[string]map[string]float64 `json:"rmse"`
+	AMED      map[string]struct {
+		RMSE float64   `json:"rmse"`
+		R    []float64 `json:"r"`
+	} `json:"amed_shared_r"`
 }
 
 func readGM2D(t testing.TB) (g gm2d, d isotropic, start, end []float64) {
