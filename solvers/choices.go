@@ -90,9 +90,9 @@ const (
 	// Cheap uses the orders that the history allows: 1, 2, …. It costs
 	// nothing and caps the order of convergence at 2. The default.
 	Cheap Opening = iota
-	// RungeKutta uses p−1 Runge–Kutta steps of order p in σ/α, with
-	// evaluations between the levels of the grid: p−1 more for each, up to
-	// order 4, then 5 and 6.
+	// RungeKutta uses p−1 Runge–Kutta steps of order p in the angle
+	// atan(σ/α), where they err least at few steps, with evaluations between
+	// the levels of the grid: p−1 more for each, up to order 4, then 5 and 6.
 	RungeKutta
 	// Lean uses p−2 Runge–Kutta steps of order p−1 and one of the method's own
 	// of that order. Their errors are local ones, of order p in the step, and

@@ -95,11 +95,6 @@ func Equivalences() []Equivalence {
 			Where:   UniformLogSNR,
 			Why:     "(ŝ_b − ŝ_a)(e + (e − e₁)/(2q)) with q = 1: what a uniform grid is to iPNDM, a grid uniform in λ is to DPM-Solver(2M)",
 		},
-		{
-			Solvers: list("pndm", "ipndm(start=rk)"),
-			Where:   TimeIsNoise,
-			Why:     "pseudo Runge–Kutta steps through the middle in t are the classical ones in σ/α there",
-		},
 
 		// Runge–Kutta.
 		{Solvers: list("heun", "rk(method=heun2,in=sigma)", "rk(method=alpha,alpha=1,in=sigma)"), Where: AnyGrid, Why: "the trapezoidal rule in σ/α"},
@@ -203,7 +198,7 @@ func Equivalences() []Equivalence {
 		{Solvers: list("pndm(start=plms)", "heun"), Where: WithoutTheEnds, Steps: 1, Why: "PLMS opens with Heun's step"},
 		{Solvers: list("dpmpp-2m(final=lower)", "dpmpp-2m(final=euler)"), Where: AnyGrid, Why: "at order 2 the last step alone is lowered"},
 		{Solvers: list("dpmpp-3m(final=lower)", "dpmpp-2m(final=lower)"), Where: AnyGrid, Steps: 4, Why: "a start and an end of lower orders leave room for no step of order 3: 1, 2, 2, 1"},
-		{Solvers: list("ab2(start=rk)", "heun"), Where: WithoutTheEnds, Steps: 1, Why: "the Runge–Kutta start of order 2 is Heun's step"},
+		{Solvers: list("ab2(start=rk)", "rk(method=heun2)"), Where: WithoutTheEnds, Steps: 1, Why: "the Runge–Kutta start of order 2 is Heun's step in the angle"},
 	}
 }
 
@@ -233,6 +228,7 @@ func Lookalikes() []Lookalike {
 		{"unipc(order=1)", "ddim", "the corrector adds an order: UniPC-1 with its corrector has order 2"},
 		{"unipc(variant=bh1)", "unipc(variant=bh2)", "B matters where ρ is ½ and not solved for: in the first steps of order 2"},
 		{"gradient-estimation", "ipndm(order=2)", "γ = 2 against 3/2: order 1 against 2"},
+		{"pndm", "ipndm(start=rk)", "pseudo Runge–Kutta steps through the middle of t against true ones in the angle"},
 		{"pndm", "ipndm", "twelve evaluations in three steps against three"},
 		{"ddim(eta=1)", "euler-maruyama", "both are the reverse SDE to order 1, and differ at order 2 in the step"},
 		{"ddim(eta=1)", "dpm-solver-1(eta=1)", "the reverse SDE for a constant D against one for a constant e"},

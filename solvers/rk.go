@@ -97,25 +97,23 @@ func (s RK) method() method {
 		},
 		step: func(w *walk) {
 			if w.to.Sigma == 0 {
-				s.step(w, &one, 1)
+				w.rungeKutta(s.In, &one, 1)
 				w.order = 1
 				return
 			}
-			s.step(w, &t, n)
+			w.rungeKutta(s.In, &t, n)
 		},
 	}
 }
 
-func (s RK) step(w *walk, t *tableau, n int) {
+// rungeKutta writes w.next by the first n stages of a tableau. It uses n+2 of the
+// method's scratch arrays.
+func (w *walk) rungeKutta(in Coordinate, t *tableau, n int) {
 	on := w.problem.Schedule
-	u := s.In.of(w.from, on)
-	h := s.In.of(w.to, on) - u
+	u := in.of(w.from, on)
+	h := in.of(w.to, on) - u
 	k, y, d := w.tmp[:n], w.tmp[n], w.tmp[n+1]
-	slope := func(dst, x, d []float64, at schedules.Level) {
-		p, q := s.In.slope(at, on)
-		w.lin(dst, term{p, x}, term{q, d})
-	}
-	slope(k[0], w.x, w.d, w.from)
+	w.slopeIn(in, k[0], w.x, w.d, w.from)
 	for i := 1; i < n; i++ {
 		at := w.to
 		switch t.c[i] {
@@ -123,19 +121,25 @@ func (s RK) step(w *walk, t *tableau, n int) {
 			at = w.from
 		case 1:
 		default:
-			at = s.In.level(u+t.c[i]*h, on)
+			at = in.level(u+t.c[i]*h, on)
 		}
-		s.combine(w, y, at, h, t.a[i], k)
+		w.combineIn(in, y, at, h, t.a[i], k)
 		w.eval(d, y, at)
-		slope(k[i], y, d, at)
+		w.slopeIn(in, k[i], y, d, at)
 	}
-	s.combine(w, w.next, w.to, h, t.b[:n], k)
+	w.combineIn(in, w.next, w.to, h, t.b[:n], k)
 }
 
-// combine writes the x of z_a + h Σ aᵢ kᵢ at a level into dst.
-func (s RK) combine(w *walk, dst []float64, at schedules.Level, h float64, a []float64, k [][]float64) {
+// slopeIn writes dz/du at a level into dst.
+func (w *walk) slopeIn(in Coordinate, dst, x, d []float64, at schedules.Level) {
+	p, q := in.slope(at, w.problem.Schedule)
+	w.lin(dst, term{p, x}, term{q, d})
+}
+
+// combineIn writes the x of z_a + h Σ aᵢ kᵢ at a level into dst.
+func (w *walk) combineIn(in Coordinate, dst []float64, at schedules.Level, h float64, a []float64, k [][]float64) {
 	var terms [maxTerms]term
-	n := s.In.terms(&terms, w.from, at, w.x, h, a, k)
+	n := in.terms(&terms, w.from, at, w.x, h, a, k)
 	w.lin(dst, terms[:n]...)
 }
 

@@ -1,9 +1,6 @@
 package solvers
 
-import (
-	"snrlab/schedules"
-	"snrlab/snr"
-)
+import "snrlab/schedules"
 
 // openings are the methods that start a multistep method, by order.
 var openings = [...]tableau{
@@ -41,28 +38,15 @@ func (o Opening) promise(props *Properties, order int) {
 // to σ = 0 has no Runge–Kutta form: the slope e is not defined there.
 func opens(known, order int, to schedules.Level) bool { return known < order-1 && to.Sigma > 0 }
 
-// step takes a Runge–Kutta step in (ŝ, x̂) = (σ/α, x/α), where dx̂/dŝ = e, if w
-// still is in the opening of a method of an order, and reports whether it did.
+// step takes a Runge–Kutta step in the angle, if w still is in the opening of a
+// method of an order, and reports whether it did.
 func (o Opening) step(w *walk, order int) bool {
 	p := o.order(order)
 	if !opens(w.known, p, w.to) {
 		return false
 	}
-	a, t := w.from, &openings[p]
-	h := w.to.Noise() - a.Noise()
-	stages := t.stages()
-	e, y, d := w.tmp[:stages], w.tmp[stages], w.tmp[stages+1]
-	w.slope(e[0], w.x, w.d, a)
-	for i := 1; i < stages; i++ {
-		at := w.to
-		if t.c[i] < 1 {
-			at = w.between(snr.FromSigma(a.Noise() + t.c[i]*h))
-		}
-		w.slopes(y, at, h, t.a[i], e)
-		w.eval(d, y, at)
-		w.slope(e[i], y, d, at)
-	}
-	w.slopes(w.next, w.to, h, t.b, e)
+	t := &openings[p]
+	w.rungeKutta(Angle, t, t.stages())
 	w.order = p
 	return true
 }
