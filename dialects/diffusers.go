@@ -340,18 +340,37 @@ func readPrediction(c *Options, tr training, otherwise string, names ...string) 
 	return predictionTypes[name]
 }
 
+// rowChange changes a row of x₀; nil for nothing.
+type rowChange func(row []float64)
+
+// wrapper is a change as a wrapper of the denoiser.
+func (f rowChange) wrapper() wrapper {
+	if f == nil {
+		return nil
+	}
+	return changed(f)
+}
+
 // readClipping reads the clipping and thresholding of x₀ that most classes have;
-// nil for none. They clip only where they do not threshold.
-func readClipping(c *Options, clipByDefault bool) func(models.Denoiser) models.Denoiser {
-	clipped := readClip(c, clipByDefault)
-	if t := readThreshold(c); t != nil {
+// nil for none.
+func readClipping(c *Options, clipByDefault bool) wrapper {
+	return readChange(c, clipByDefault).wrapper()
+}
+
+// readChange reads the same as what it does to a row. They clip only where they
+// do not threshold.
+func readChange(c *Options, clipByDefault bool) rowChange {
+	clipped := readClipRow(c, clipByDefault)
+	if t := readThresholdRow(c); t != nil {
 		return t
 	}
 	return clipped
 }
 
 // readClip reads the clipping of x₀; nil for none.
-func readClip(c *Options, byDefault bool) func(models.Denoiser) models.Denoiser {
+func readClip(c *Options, byDefault bool) wrapper { return readClipRow(c, byDefault).wrapper() }
+
+func readClipRow(c *Options, byDefault bool) rowChange {
 	on, r := c.Bool("clip_sample", byDefault), c.Float("clip_sample_range", 1)
 	switch {
 	case !on:
@@ -359,12 +378,14 @@ func readClip(c *Options, byDefault bool) func(models.Denoiser) models.Denoiser 
 	case !(r > 0):
 		c.Fail("clip_sample_range", "is %g: expected a number > 0", r)
 	}
-	return changed(clip(r))
+	return clip(r)
 }
 
 // readThreshold reads the dynamic thresholding of x₀; nil for none. The quantile
 // is kept in [1, sample_max_value].
-func readThreshold(c *Options) func(models.Denoiser) models.Denoiser {
+func readThreshold(c *Options) wrapper { return readThresholdRow(c).wrapper() }
+
+func readThresholdRow(c *Options) rowChange {
 	on := c.Bool("thresholding", false)
 	ratio, ceiling := c.Float("dynamic_thresholding_ratio", 0.995), c.Float("sample_max_value", 1)
 	switch {
@@ -375,7 +396,7 @@ func readThreshold(c *Options) func(models.Denoiser) models.Denoiser {
 	case !(ceiling >= 1):
 		c.Fail("sample_max_value", "is %g: expected at least 1", ceiling)
 	}
-	return changed(threshold{ratio, 1, ceiling}.apply)
+	return threshold{ratio, 1, ceiling}.apply
 }
 
 // withEnd returns the list with one more number.

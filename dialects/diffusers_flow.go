@@ -81,6 +81,9 @@ func diffusersFlowEuler(r Run) (*Translation, error) {
 	if c.Bool("invert_sigmas", false) {
 		c.Fail("invert_sigmas", "is true: a run from data to noise, which is not translated")
 	}
+	if c.Bool("stochastic_sampling", false) {
+		return f.jumps(), nil
+	}
 	sigmas := withEnd(f.sigmas, 0)
 	t := &Translation{
 		Schedule: flowLine, Grid: gridOf(flowLevel, sigmas), Solver: plainEuler, States: PerCall, Quirks: f.quirks,

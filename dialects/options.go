@@ -60,6 +60,12 @@ func (o *Options) Ignore(keys ...string) {
 	}
 }
 
+// Null reports whether key is given as null, and marks it as read.
+func (o *Options) Null(key string) bool {
+	o.get(key)
+	return string(o.values[key]) == "null"
+}
+
 // Float returns a number, which may be "Infinity", or otherwise if key is absent.
 func (o *Options) Float(key string, otherwise float64) float64 {
 	v := read(o, key, Array{Values: []float64{otherwise}}, "a number", func(a Array) bool {

@@ -97,8 +97,9 @@ type Translation struct {
 	// Legs[i] is the level that step i goes to where that is not Grid[i+1], from
 	// which the next step goes on as if it had arrived there. Nil for none.
 	Legs []schedules.Level
-	// Idle evaluations follow the last step at its level and change nothing.
-	Idle int
+	// Ahead evaluations at the first level come before the first step, and Idle ones
+	// at the last level follow the last step. They change nothing.
+	Ahead, Idle int
 
 	// StartScale times unit normal numbers is the first state; 0 where the
 	// program does not say.

@@ -25,11 +25,18 @@ func (t *Translation) Sample(ctx context.Context, d models.Denoiser, x []float64
 	if t.Legs != nil {
 		run = t.byLegs
 	}
+	if err := idle(ctx, d, x, t.Grid[0], 0, t.Ahead, visit); err != nil {
+		return nil, err
+	}
 	last, err := run(ctx, p, x, visit)
 	if err != nil {
 		return nil, err
 	}
-	return last, t.idle(ctx, d, last, visit)
+	at := t.Grid[len(t.Grid)-1]
+	if t.Legs != nil {
+		at = t.Legs[len(t.Legs)-1]
+	}
+	return last, idle(ctx, d, last, at, t.Grid.Steps(), t.Idle, visit)
 }
 
 // through walks the whole grid at once.
@@ -81,19 +88,15 @@ func (t *Translation) byLegs(ctx context.Context, p solvers.Problem, x []float64
 	return state.X, nil
 }
 
-// idle makes the evaluations that change nothing.
-func (t *Translation) idle(ctx context.Context, d models.Denoiser, x []float64, visit func(solvers.Step) error) error {
-	at := t.Grid[len(t.Grid)-1]
-	if t.Legs != nil {
-		at = t.Legs[len(t.Legs)-1]
-	}
-	for i := range t.Idle {
+// idle makes evaluations at a level that change nothing, numbered from first.
+func idle(ctx context.Context, d models.Denoiser, x []float64, at schedules.Level, first, n int, visit func(solvers.Step) error) error {
+	for i := range n {
 		answer := make([]float64, len(x))
 		q := models.Query{X: x, Rows: len(x) / models.Dim(d), At: []schedules.Level{at}}
 		if err := d.Denoise(ctx, answer, q); err != nil {
-			return fmt.Errorf("dialects: evaluation after the last step: %w", err)
+			return fmt.Errorf("dialects: evaluation that changes nothing: %w", err)
 		}
-		step := solvers.Step{Index: t.Grid.Steps() + i, From: at, To: at, X: x, Denoised: answer, DenoisedAt: at}
+		step := solvers.Step{Index: first + i, From: at, To: at, X: x, Denoised: answer, DenoisedAt: at}
 		if err := visit(step); err != nil {
 			return err
 		}

@@ -132,8 +132,10 @@ func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
 			w.fail(fmt.Sprintf("table %s has %d numbers, the record %d", name, len(got), len(want.Values)))
 			return
 		}
+		// A number near 0 among large ones has their rounding.
+		rounding := 1e-15 * largest(want.Values)
 		for i, v := range want.Values {
-			w.see(got[i], v, c.level(v), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
+			w.see(got[i], v, max(c.level(v), rounding), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
 		}
 	}
 	for name := range t.Tables {
@@ -235,13 +237,14 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 }
 
 // compareCalls holds every network call against ours: the level, the state and
-// the answer. What is compared is x/α; x itself at α = 0.
+// the answer. What is compared is x/α; x itself at α = 0. A level that went past
+// pure noise, to a negative α, is that of −x at −α.
 func (c *recorded) compareCalls(calls []seen, w *worst) {
 	for i, k := range calls[:min(len(calls), len(c.Calls))] {
 		want := c.Calls[i]
 		alpha, sigma := want.Alpha.Values[0], want.Sigma.Values[0]
 		at := func() string { return fmt.Sprintf("call %d", i) }
-		w.see(k.at.Noise(), sigma/alpha, c.level(sigma/alpha), func() string { return at() + ", level" })
+		w.see(k.at.Noise(), sigma/math.Abs(alpha), c.level(sigma/alpha), func() string { return at() + ", level" })
 		ours, theirs := scaled(k.x, k.at.Alpha), scaled(want.XIn.Values, alpha)
 		w.seeAll(ours, theirs, c.dim(), c.tolerance(largest(theirs)), at()+", state")
 		w.seeAll(k.d, want.X0.Values, c.dim(), c.tolerance(largest(want.X0.Values)), at()+", answer")
