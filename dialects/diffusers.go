@@ -22,10 +22,12 @@ type betaDefaults struct {
 	start, end float64
 }
 
-// Defaults of the two groups of classes.
+// Defaults of the groups of classes.
 var (
 	ddpmBetas  = betaDefaults{"linear", 0.0001, 0.02}
 	kdiffBetas = betaDefaults{"linear", 0.00085, 0.012}
+	// LCM and TCD.
+	distilledBetas = betaDefaults{"scaled_linear", 0.00085, 0.012}
 )
 
 // nearZeroSNR is the ᾱ that classes with σ/α tables put in place of 0.

@@ -17,11 +17,12 @@ import (
 // clean is the level without noise that a table's first entry steps to.
 var clean = schedules.Level{T: -1, Alpha: 1}
 
-// wholeTimes are timesteps that a class rounds.
+// wholeTimes are timesteps that a class rounds; within the table even where
+// readSpacing has found that they are not.
 func (tr training) wholeTimes(c *Options, otherwise string, n int) []int {
 	var whole []int
 	for _, t := range tr.readSpacing(c, otherwise, n) {
-		whole = append(whole, int(math.RoundToEven(t)))
+		whole = append(whole, min(max(int(math.RoundToEven(t)), 0), tr.len()-1))
 	}
 	return whole
 }

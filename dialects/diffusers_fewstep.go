@@ -70,7 +70,7 @@ const lcmSigmaData = 0.5
 // diffusersLCM draws at every step but the last, which ends at σ = 0.
 func diffusersLCM(r Run) (*Translation, error) {
 	c := r.Config
-	tr := readTraining(c, betaDefaults{"scaled_linear", 0.00085, 0.012}, 0)
+	tr := readTraining(c, distilledBetas, 0)
 	readThreePredictions(c, tr)
 	change, before, scaling := readChange(c, false), tr.readBefore(c), c.Float("timestep_scaling", 10)
 	t := tr.vpRun(tr.readDistilled(r), clean, solvers.Consistency{SNoise: 1})
@@ -116,7 +116,7 @@ func (s wholeSteps) String() string { return "whole timesteps" }
 // diffusersTCD draws at every step but the last, which ends at entry 0.
 func diffusersTCD(r Run) (*Translation, error) {
 	c := r.Config
-	tr := readTraining(c, betaDefaults{"scaled_linear", 0.00085, 0.012}, 0)
+	tr := readTraining(c, distilledBetas, 0)
 	readThreePredictions(c, tr)
 	c.Ignore("timestep_scaling") // of no effect
 	change, before := readChange(c, false), tr.readBefore(c)

@@ -24,7 +24,7 @@ func Quirks() []Quirk {
 		{
 			"inverse-label-ahead",
 			"An inversion asks the network at the level that the step goes to, with the state of the level it comes from.",
-			"The network is asked at the level of the state; `invert` also has the step that sampling undoes exactly.",
+			"`ddim-inversion` asks ahead and reads the answer there, the first iterate for the state that sampling leads from; with more iterations it is that state, and `belm` is inverted by algebra. `euler` on a rising grid asks at the level of the state.",
 		},
 		{
 			"zero-length-last-step",

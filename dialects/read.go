@@ -246,8 +246,11 @@ func newReading(asked string, run Run, t *Translation, levels string) (*Reading,
 	if t.Wrap != nil {
 		r.Notes = append(r.Notes, "what the network answers is changed before it is used (clipping, thresholding, or another label): a recipe leaves that out")
 	}
-	if t.Idle > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d evaluation at the end changes nothing: a recipe leaves it out", t.Idle))
+	if n := t.Ahead + t.Idle; n > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d evaluation at an end changes nothing: a recipe leaves it out", n))
+	}
+	if timed(t.Solver) {
+		r.Notes = append(r.Notes, "the level that a step goes down to is that of a whole timestep: a recipe takes it at the time itself")
 	}
 	r.name(run, t)
 	if r.NoRecipe != "" && len(t.Quirks) > 0 {
@@ -268,7 +271,10 @@ func (r *Reading) name(run Run, t *Translation) {
 	if run.Peer == "diffusers" {
 		t.Schedule, t.Spacing = trainingNames(run, t)
 	}
-	if err := t.Grid.Validate(); err != nil {
+	if g := t.Grid; len(g) > 1 && g[0].Noise() < g[len(g)-1].Noise() {
+		r.NoRecipe = "it runs from data to noise, and a recipe from noise to data"
+		return
+	} else if err := t.Grid.Validate(); err != nil {
 		r.NoRecipe = "the grid cannot be walked: " + err.Error()
 		return
 	}
@@ -400,10 +406,14 @@ func sameGrid(a, b schedules.Grid) bool {
 // trainingNames looks for a β table and an index rule, or a spacing between the
 // table's ends, that make the grid of a class of diffusers; nil if none does.
 func trainingNames(run Run, t *Translation) (schedules.Schedule, schedules.Spacing) {
+	defaults := []betaDefaults{ddpmBetas, kdiffBetas}
+	if run.Sampler == "LCMScheduler" || run.Sampler == "TCDScheduler" {
+		defaults = []betaDefaults{distilledBetas}
+	}
 	kind, ok := map[string]schedules.BetaKind{
 		"linear": schedules.LinearBeta, "scaled_linear": schedules.ScaledLinear, "squaredcos_cap_v2": schedules.SquaredCosine,
 		"sigmoid": schedules.SigmoidBeta, "exp": schedules.ExpBeta,
-	}[textOf(run.Config, "beta_schedule", "linear")]
+	}[textOf(run.Config, "beta_schedule", defaults[0].kind)]
 	noises := t.Grid.Noises()
 	lo, hi := short(lastPositive(noises)), short(firstFinite(noises))
 	spacings := []schedules.Spacing{
@@ -418,7 +428,7 @@ func trainingNames(run Run, t *Translation) (schedules.Schedule, schedules.Spaci
 	size := run.Config.Int("num_train_timesteps", 1000)
 	own := schedules.Beta{Kind: kind, T: size, ZeroSNR: run.Config.Bool("rescale_betas_zero_snr", false)}
 	if kind == schedules.LinearBeta || kind == schedules.ScaledLinear || kind == schedules.SigmoidBeta {
-		for _, d := range []betaDefaults{ddpmBetas, kdiffBetas} {
+		for _, d := range defaults {
 			own.Start, own.End = run.Config.Float("beta_start", d.start), run.Config.Float("beta_end", d.end)
 			if s, k := firstSpacing(own, t, spacings, run); k != nil {
 				return s, k
@@ -443,12 +453,21 @@ func firstSpacing(table schedules.Beta, t *Translation, others []schedules.Spaci
 	for _, last := range []schedules.Last{schedules.LastZero, schedules.LastMin} {
 		list = append(list, schedules.Linspace{Last: last}, schedules.Trailing{Last: last}, schedules.Leading{Offset: offset, Last: last}, schedules.UniformT{Last: last})
 	}
+	if timed(t.Solver) {
+		others = append(others, &schedules.List{Sigmas: t.Grid.Noises()})
+	}
 	for _, k := range append(list, others...) {
 		if g, err := k.Grid(s, t.Grid.Steps()); err == nil && sameGrid(g, t.Grid) {
 			return s, k
 		}
 	}
 	return nil, nil
+}
+
+// timed reports a solver that reads the schedule's time between grid levels.
+func timed(s solvers.Solver) bool {
+	tcd, ok := s.(solvers.TCD)
+	return ok && tcd.Gamma > 0
 }
 
 func textOf(o *Options, key, otherwise string) string {

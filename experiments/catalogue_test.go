@@ -41,8 +41,8 @@ func TestCatalogue_Property(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| [heun](#heun) | 2 | – | – | – | 2 |", "| [ddim](#ddim) | 1 | 1.25 | 2.25 | 3.25 | 1 |", "1.25\\*",
-		"DDPM (`ddim(eta=1)`)", "peer All (3), peer Some (2 of 3)", "peer Own: 1 of 1 cases, as a habit",
-		"`ab3(start=rk)`: 3 promised", "[arXiv 2010.02502](https://arxiv.org/abs/2010.02502)", "`ddim(eta=1)` = `euler-ancestral`",
+		"LMS (`ab4(last=own)`)", "peer All (3), peer Some (2 of 3)", "peer Own: 1 of 1 cases, as a habit",
+		"`ab3(start=rk)`: 3 promised", "[arXiv 2010.02502](https://arxiv.org/abs/2010.02502)", "`ddim(eta=1)` = `ddpm`",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
