@@ -130,7 +130,7 @@ func diffusersDDIM(r Run) (*Translation, error) {
 	if change != nil && !rederive {
 		t.Wrap = nil
 		t.Solver = apart("ddim", s.Properties(), change, func(i int, a schedules.Level) (x0, eps, z float64) {
-			b := legs[i]
+			b := t.target(i)
 			g := eta * b.Sigma * math.Sqrt(-math.Expm1(float64(a.LogSNR()-b.LogSNR())))
 			return b.Alpha, math.Sqrt(max(0, b.Sigma*b.Sigma-g*g)), g
 		})
@@ -140,7 +140,9 @@ func diffusersDDIM(r Run) (*Translation, error) {
 	}
 	if !slices.Equal(legs, t.Grid[1:]) {
 		t.Quirks = append(t.Quirks, "step-target-not-next-timestep")
-		if _, whole := t.Solver.(*habit); !whole {
+		if _, whole := t.Solver.(*habit); whole {
+			t.targets = legs
+		} else {
 			t.Legs = legs
 		}
 	}
@@ -153,6 +155,14 @@ func diffusersDDIM(r Run) (*Translation, error) {
 		t.Quirks = append(t.Quirks, "zero-length-last-step")
 	}
 	return t, nil
+}
+
+// target is the level that step i leads to.
+func (t *Translation) target(i int) schedules.Level {
+	if t.targets != nil {
+		return t.targets[i]
+	}
+	return t.Grid[i+1]
 }
 
 // apart is a step with x₀ as change leaves it and ε as the network gave it,

@@ -63,7 +63,7 @@ var repairs = map[string]func(Run, *Translation) error{
 		return nil
 	},
 	"step-target-not-next-timestep": func(r Run, t *Translation) error {
-		t.Legs = nil
+		t.Legs, t.targets = nil, nil
 		if r.Sampler == "PNDMScheduler" {
 			t.Solver = pndm(r)
 		}
@@ -75,6 +75,18 @@ var repairs = map[string]func(Run, *Translation) error{
 	},
 	"inverse-label-ahead": func(_ Run, t *Translation) error {
 		t.Wrap = nil
+		if _, ok := t.Solver.(solvers.DDIMInversion); ok {
+			t.Solver = solvers.DDIMInversion{Iterations: 1000, Tolerance: 1e-12}
+		}
+		return nil
+	},
+	"tcd-ends-at-first-level": func(_ Run, t *Translation) error {
+		t.Grid[len(t.Grid)-1] = clean
+		return nil
+	},
+	"karras-ve-squared-levels": func(r Run, t *Translation) error {
+		levels := exponentialSigmas(r.Config.Float("sigma_min", 0.02), r.Config.Float("sigma_max", 100), r.Steps)
+		t.Grid, t.Schedule = gridOf(veLevel, withEnd(levels, 0)), line(levels)
 		return nil
 	},
 	"zero-length-last-step": func(_ Run, t *Translation) error {

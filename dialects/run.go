@@ -97,6 +97,8 @@ type Translation struct {
 	// Legs[i] is the level that step i goes to where that is not Grid[i+1], from
 	// which the next step goes on as if it had arrived there. Nil for none.
 	Legs []schedules.Level
+	// targets are legs that a habit takes by itself.
+	targets []schedules.Level
 	// Ahead evaluations at the first level come before the first step, and Idle ones
 	// at the last level follow the last step. They change nothing.
 	Ahead, Idle int
