@@ -3,6 +3,7 @@ package dialects
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -150,12 +151,7 @@ func (tr training) timesOf(sigmas []float64) []float64 {
 	return each(sigmas, func(s float64) float64 {
 		l := math.Log(max(s, 1e-10))
 		// The last entry that is not noisier, of those that have a next one.
-		low := 0
-		for i, x := range logs[:last] {
-			if l >= x {
-				low = i
-			}
-		}
+		low := max(sort.Search(last, func(i int) bool { return logs[i] > l })-1, 0)
 		w := min(max((logs[low]-l)/(logs[low]-logs[low+1]), 0), 1)
 		return (1-w)*float64(low) + w*float64(low+1)
 	})

@@ -87,15 +87,19 @@ func TestCheck_Finds(t *testing.T) {
 	off := func(p *any) { *p = (*p).(float64) + 1e-6 }
 	calls := func(c map[string]any, i int) map[string]any { return c["calls"].([]any)[i].(map[string]any) }
 	for want, change := range map[string]func(c map[string]any){
-		"state 2":                      func(c map[string]any) { off(number(c["states"], 2, 1, 0)) },
-		"result":                       func(c map[string]any) { off(number(c["x_final"], 3, 1)) },
-		"call 1, state":                func(c map[string]any) { off(number(calls(c, 1)["x_in"], 0, 0)) },
-		"call 2, answer":               func(c map[string]any) { off(number(calls(c, 2)["x0"], 0, 0)) },
-		"call 1, level":                func(c map[string]any) { calls(c, 1)["sigma"] = calls(c, 1)["sigma"].(float64) * 1.0001 },
-		"table sigmas[1]":              func(c map[string]any) { off(number(c["tables"].(map[string]any)["sigmas"], 1)) },
-		`no table "timesteps"`:         func(c map[string]any) { c["tables"].(map[string]any)["timesteps"] = []any{1.0} },
-		`a table "sigmas" that`:        func(c map[string]any) { delete(c["tables"].(map[string]any), "sigmas") },
-		"draws, the record has":        func(c map[string]any) { c["noises"] = append(c["noises"].([]any), c["noises"].([]any)[0]) },
+		"state 2":               func(c map[string]any) { off(number(c["states"], 2, 1, 0)) },
+		"result":                func(c map[string]any) { off(number(c["x_final"], 3, 1)) },
+		"call 1, state":         func(c map[string]any) { off(number(calls(c, 1)["x_in"], 0, 0)) },
+		"call 2, answer":        func(c map[string]any) { off(number(calls(c, 2)["x0"], 0, 0)) },
+		"call 1, level":         func(c map[string]any) { calls(c, 1)["sigma"] = calls(c, 1)["sigma"].(float64) * 1.0001 },
+		"table sigmas[1]":       func(c map[string]any) { off(number(c["tables"].(map[string]any)["sigmas"], 1)) },
+		`no table "timesteps"`:  func(c map[string]any) { c["tables"].(map[string]any)["timesteps"] = []any{1.0} },
+		`a table "sigmas" that`: func(c map[string]any) { delete(c["tables"].(map[string]any), "sigmas") },
+		"draws, the record has": func(c map[string]any) { c["noises"] = append(c["noises"].([]any), c["noises"].([]any)[0]) },
+		"takes 50 steps, the record has": func(c map[string]any) {
+			c["num_steps"] = 50.0
+			c["schedule"] = map[string]any{"name": "vp"}
+		},
 		"nfe is 7":                     func(c map[string]any) { c["nfe"] = 7 },
 		"states, the record has":       func(c map[string]any) { c["states"] = c["states"].([]any)[1:] },
 		"states has shape []":          func(c map[string]any) { c["states"].([]any)[1] = []any{1.0} },
