@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"snrlab/models"
-	"snrlab/schedules"
 )
 
 // answers is a denoiser whose answers, row by row, are changed after the fact.
@@ -92,49 +91,4 @@ func chain(wraps ...func(models.Denoiser) models.Denoiser) func(models.Denoiser)
 		}
 		return d
 	}
-}
-
-// relabelled evaluates a network of one kind of prediction at another level than
-// the state's: the network is told label(at), and its output is decoded at the
-// level of the state.
-type relabelled struct {
-	inner models.Denoiser
-	raw   models.Raw
-	as    models.Prediction
-	label func(schedules.Level) schedules.Level
-}
-
-// relabel returns the wrapper of a network that predicts p.
-func relabel(p models.Prediction, label func(schedules.Level) schedules.Level) func(models.Denoiser) models.Denoiser {
-	return func(d models.Denoiser) models.Denoiser {
-		return relabelled{inner: d, raw: models.ToRaw(p, d), as: p, label: label}
-	}
-}
-
-func (r relabelled) Shape() []int { return r.inner.Shape() }
-
-// Denoise implements [models.Denoiser].
-func (r relabelled) Denoise(ctx context.Context, dst []float64, q models.Query) error {
-	if err := q.Check(dst, models.Dim(r.inner)); err != nil {
-		return err
-	}
-	asked := q
-	asked.At = make([]schedules.Level, len(q.At))
-	for i, at := range q.At {
-		asked.At[i] = r.label(at)
-	}
-	if err := r.raw.Predict(ctx, dst, asked); err != nil {
-		return err
-	}
-	dim := len(dst) / q.Rows
-	for i := range q.Rows {
-		skip, out, err := r.as.Decode(q.Level(i))
-		if err != nil {
-			return err
-		}
-		for j := i * dim; j < (i+1)*dim; j++ {
-			dst[j] = float64(skip*q.X[j]) + float64(out*dst[j])
-		}
-	}
-	return nil
 }
