@@ -153,7 +153,11 @@ func difference(t *testing.T, c recorded, quirk string, exact models.Denoiser) s
 	for i, v := range end {
 		d = max(d, math.Abs(v-c.XFinal.Values[i]))
 	}
-	line += fmt.Sprintf("the result differs by %.2g of a largest value of %.2g", d, c.XScale)
+	if d < 1e-12*c.XScale {
+		line += "the result differs by rounding alone"
+	} else {
+		line += fmt.Sprintf("the result differs by %.2g of a largest value of %.2g", d, c.XScale)
+	}
 	if len(w.calls) != c.NFE {
 		line += fmt.Sprintf(", with %d evaluations in place of %d", len(w.calls), c.NFE)
 	}
