@@ -68,8 +68,8 @@ func Quirks() []Quirk {
 		},
 		{
 			"ipndm-v-bracket",
-			"The variable-step weights of order 3 and 4 hold on uniform grids only.",
-			"`ipndm-v` and `ab3`, `ab4` integrate the Lagrange polynomials of any grid.",
+			"In the variable-step weights of order 3 a bracket closes too late: they hold on uniform grids only, and to order 3 on smooth families. Those of order 4 have a wrong sign besides and a wrong ratio of steps: they hold nowhere, and off uniform grids do not add up to 1.",
+			"`ipndm-v` and `ab3`, `ab4` integrate the Lagrange polynomials of any grid; `ipndm-v(published=true)` has the weights as they are.",
 		},
 		{
 			"forced-thresholding",

@@ -108,6 +108,9 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	}
 	maps.Copy(p.Inputs, m.Inputs)
 	p.Parts = []PlanPart{{Name: solver.String(), Evals: int64(solver.NFE(grid)) * int64(s.Rows), Estimate: solver.Properties().Adaptive}}
+	if solver.Properties().Adaptive {
+		p.Notes = append(p.Notes, "the solver is adaptive: the evaluations are the most that its limit of attempts allows, and it rarely takes a hundredth of them")
+	}
 	return func(ctx context.Context, r *run) ([]string, error) {
 		x, err := s.walk(ctx, r, m, f, grid, solver, labels)
 		if err != nil {
