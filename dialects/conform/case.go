@@ -53,13 +53,14 @@ func (c *recorded) run(ctx context.Context, problems map[string]models.Denoiser)
 	c.compareTables(t, &w)
 	c.compareQuirks(t, &w)
 	c.compareStart(t, &w)
-	states, calls, err := c.replay(ctx, t, exact, nil)
+	ours, err := c.replay(ctx, t, exact, nil)
 	if err != nil {
 		return fail(err)
 	}
-	r.NFE = len(calls)
-	c.compareCalls(calls, &w)
-	c.compareStates(states, &w)
+	r.NFE = len(ours.calls)
+	c.compareCalls(ours.calls, &w)
+	c.compareStates(ours.states, &w)
+	c.compareAttempts(ours.attempts, &w)
 	if err := c.compareMean(ctx, t, exact, &w); err != nil {
 		return fail(err)
 	}
@@ -181,8 +182,15 @@ func (c *recorded) compareStart(t *dialects.Translation, w *worst) {
 
 func (c *recorded) dim() int { return c.XInit.Shape[1] }
 
+// replayed is what a run of ours did.
+type replayed struct {
+	states   [][]float64
+	calls    []seen
+	attempts []solvers.RowStep // of the first row, where the solver chooses its steps
+}
+
 // replay runs a translation on the recorded draws, or on others in their place.
-func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact models.Denoiser, draws [][]float64) (states [][]float64, calls []seen, err error) {
+func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact models.Denoiser, draws [][]float64) (*replayed, error) {
 	if draws == nil {
 		for i := range c.Noises.Len() {
 			draws = append(draws, c.Noises.At(i))
@@ -194,49 +202,54 @@ func (c *recorded) replay(ctx context.Context, t *dialects.Translation, exact mo
 	case t.DrawsAccepted:
 		noise = taken
 	case t.Draw == nil && t.Draws > 0:
-		return nil, nil, fmt.Errorf("the translation plans %d draws and does not say which answer what", t.Draws)
+		return nil, fmt.Errorf("the translation plans %d draws and does not say which answer what", t.Draws)
 	case t.Draw == nil:
 		noise = inOrder
 	case t.Draws != len(draws):
-		return nil, nil, fmt.Errorf("the translation plans %d draws, the record has %d", t.Draws, len(draws))
+		return nil, fmt.Errorf("the translation plans %d draws, the record has %d", t.Draws, len(draws))
 	default:
 		noise = &planned{draws: draws, plan: t.Draw}
 	}
 	w := &witness{Denoiser: exact}
+	r := &replayed{}
 	if t.States == dialects.PerStep || t.States == dialects.Corrected {
-		states = append(states, c.XInit.Values)
+		r.states = append(r.states, c.XInit.Values)
 	}
 	final, err := t.Sample(ctx, w, c.XInit.Values, noise, func(s solvers.Step) error {
 		taken.see(s)
+		if len(s.Rows) > 0 {
+			r.attempts = append(r.attempts, s.Rows[0])
+		}
 		switch s := s.Clone(); t.States {
 		case dialects.PerStep:
-			states = append(states, s.X)
+			r.states = append(r.states, s.X)
 		case dialects.Corrected:
 			if s.Corrected != nil {
-				states[len(states)-1] = s.Corrected
+				r.states[len(r.states)-1] = s.Corrected
 			}
-			states = append(states, s.X)
+			r.states = append(r.states, s.X)
 		}
 		return nil
 	})
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	case t.DrawsAccepted && taken.done != len(draws):
-		return nil, nil, fmt.Errorf("%d steps were accepted, the record has %d draws", taken.done, len(draws))
+		return nil, fmt.Errorf("%d steps were accepted, the record has %d draws", taken.done, len(draws))
 	case t.Draw == nil && !t.DrawsAccepted && inOrder.Left() > 0:
-		return nil, nil, fmt.Errorf("%d of %d recorded draws were not asked for", inOrder.Left(), len(draws))
+		return nil, fmt.Errorf("%d of %d recorded draws were not asked for", inOrder.Left(), len(draws))
 	}
 	switch t.States {
 	case dialects.PerCall:
 		for _, k := range w.calls {
-			states = append(states, k.x)
+			r.states = append(r.states, k.x)
 		}
-		states = append(states, final)
+		r.states = append(r.states, final)
 	case dialects.EndsOnly:
-		states = [][]float64{c.XInit.Values, final}
+		r.states = [][]float64{c.XInit.Values, final}
 	}
-	return states, w.calls, nil
+	r.calls = w.calls
+	return r, nil
 }
 
 // compareCalls holds every network call against ours: the level, the state and
@@ -281,6 +294,32 @@ func (c *recorded) compareStates(states [][]float64, w *worst) {
 	w.seeAll(states[len(states)-1], c.XFinal.Values, c.dim(), c.tolerance(0), "result")
 }
 
+// compareAttempts holds every attempt of a method that chooses its steps against
+// the record, where that has them: its error in tolerances, and where it led to.
+func (c *recorded) compareAttempts(attempts []solvers.RowStep, w *worst) {
+	if c.Adaptive == nil {
+		return
+	}
+	if len(attempts) != len(c.Adaptive) {
+		w.fail(fmt.Sprintf("%d attempts, the record has %d", len(attempts), len(c.Adaptive)))
+		return
+	}
+	accepted := 0
+	for i, want := range c.Adaptive {
+		got := attempts[i]
+		at := got.From
+		if !got.Rejected {
+			at = got.To
+			accepted++
+		}
+		w.see(got.ErrEst, want.Error, c.tolerance(0), func() string { return fmt.Sprintf("attempt %d, error", i) })
+		w.see(-math.Log(at.Noise()), want.T, c.tolerance(0), func() string { return fmt.Sprintf("attempt %d, level", i) })
+		if accepted != want.Accepted || i+1-accepted != want.Rejected {
+			w.fail(fmt.Sprintf("after attempt %d %d are accepted, in the record %d", i, accepted, want.Accepted))
+		}
+	}
+}
+
 // compareMean repeats the run with the last draw at zero: the result without
 // its own noise.
 func (c *recorded) compareMean(ctx context.Context, t *dialects.Translation, exact models.Denoiser, w *worst) error {
@@ -292,10 +331,10 @@ func (c *recorded) compareMean(ctx context.Context, t *dialects.Translation, exa
 		draws = append(draws, c.Noises.At(i))
 	}
 	draws[len(draws)-1] = make([]float64, len(c.XInit.Values))
-	states, _, err := c.replay(ctx, t, exact, draws)
+	ours, err := c.replay(ctx, t, exact, draws)
 	if err != nil {
 		return err
 	}
-	w.seeAll(states[len(states)-1], c.XFinalMean.Values, c.dim(), c.tolerance(0), "mean of the result")
+	w.seeAll(ours.states[len(ours.states)-1], c.XFinalMean.Values, c.dim(), c.tolerance(0), "mean of the result")
 	return nil
 }

@@ -146,24 +146,33 @@ type recorded struct {
 	Amed          json.RawMessage `json:"amed"`
 	XSpace        string          `json:"x_space"`
 	Tables        map[string]dialects.Array
-	XInit         dialects.Array    `json:"x_init"`
-	LatentsUnit   *dialects.Array   `json:"latents_unit"`
-	States        dialects.Array    `json:"states"`
-	Calls         []call            `json:"calls"`
-	Noises        dialects.Array    `json:"noises"`
-	NoiseArgs     dialects.Array    `json:"noise_args"`
-	CoeffList     *dialects.Array   `json:"coeff_list"`
-	Adaptive      []json.RawMessage `json:"adaptive"`
-	NFE           int               `json:"nfe"`
-	XFinal        dialects.Array    `json:"x_final"`
-	XFinalMean    *dialects.Array   `json:"x_final_mean"`
-	ODEExactFinal *dialects.Array   `json:"ode_exact_final"`
-	Sensitivity   float64           `json:"sensitivity"`
-	XScale        float64           `json:"x_scale"`
-	Quirks        []string          `json:"quirks"`
+	XInit         dialects.Array  `json:"x_init"`
+	LatentsUnit   *dialects.Array `json:"latents_unit"`
+	States        dialects.Array  `json:"states"`
+	Calls         []call          `json:"calls"`
+	Noises        dialects.Array  `json:"noises"`
+	NoiseArgs     dialects.Array  `json:"noise_args"`
+	CoeffList     *dialects.Array `json:"coeff_list"`
+	Adaptive      []attempt       `json:"adaptive"`
+	NFE           int             `json:"nfe"`
+	XFinal        dialects.Array  `json:"x_final"`
+	XFinalMean    *dialects.Array `json:"x_final_mean"`
+	ODEExactFinal *dialects.Array `json:"ode_exact_final"`
+	Sensitivity   float64         `json:"sensitivity"`
+	XScale        float64         `json:"x_scale"`
+	Quirks        []string        `json:"quirks"`
 }
 
 type values map[string]json.RawMessage
+
+// attempt is one step of a method that chooses its steps.
+type attempt struct {
+	Error    float64 `json:"error"`    // in tolerances
+	Next     float64 `json:"h_next"`   // size of the step after it
+	T        float64 `json:"t"`        // −log σ after it
+	Accepted int     `json:"n_accept"` // so far
+	Rejected int     `json:"n_reject"`
+}
 
 // call is one network call.
 type call struct {
