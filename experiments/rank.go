@@ -29,6 +29,7 @@ type Rank struct {
 	Tolerances []float64 `toml:"tolerances" json:"tolerances"`   // of adaptive solvers, in the place of budgets
 	Rows       []int     `toml:"rows" json:"rows"`               // reported samples: one number for all problems, or one for each
 	Tuning     []int     `toml:"tuning_rows" json:"tuning_rows"` // samples that choose the spacing, of other keys
+	Screen     []int     `toml:"screen_rows" json:"screen_rows"` // the first of these, on which candidates twice as bad as the best drop out; 0 for none
 	Key        int64     `toml:"key" json:"key"`                 // seed of all randomness
 	Start      string    `toml:"start" json:"start"`             // "prior": x = σz; "exact": x from the exact marginal of the first level
 	Resamples  int       `toml:"resamples" json:"resamples"`     // of the bootstrap intervals
@@ -46,6 +47,7 @@ func DefaultRank() Rank {
 		Tolerances: []float64{0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4},
 		Rows:       []int{4096},
 		Tuning:     []int{1024},
+		Screen:     []int{0},
 		Key:        1,
 		Start:      "prior",
 		Resamples:  200,
@@ -63,8 +65,10 @@ func (c *Rank) Validate() error {
 		distinct("budgets", c.Budgets),
 		each("budgets", c.Budgets, 1, 1<<16),
 		tolerances("tolerances", c.Tolerances),
-		c.perModel("rows", c.Rows),
-		c.perModel("tuning_rows", c.Tuning),
+		c.perModel("rows", c.Rows, 4),
+		c.perModel("tuning_rows", c.Tuning, 4),
+		c.perModel("screen_rows", c.Screen, 0),
+		c.screened(),
 		inside("key", c.Key, 0, math.MaxInt64),
 		oneOf("start", c.Start, "prior", "exact"),
 		inside("resamples", c.Resamples, 10, 1<<16),
@@ -85,11 +89,21 @@ func tolerances(field string, list []float64) error {
 
 // perModel checks a number for all problems, or one for each. A law needs four
 // samples.
-func (c *Rank) perModel(field string, list []int) error {
+func (c *Rank) perModel(field string, list []int, least int) error {
 	if n := len(list); n != 1 && n != len(c.Models) {
 		return fmt.Errorf("field %s holds %d numbers: expected one for all problems, or one for each of %d", field, n, len(c.Models))
 	}
-	return each(field, list, 4, 1<<20)
+	return each(field, list, least, 1<<20)
+}
+
+// screened checks that what screens is part of what tunes.
+func (c *Rank) screened() error {
+	for i := range c.Models {
+		if n, all := oneOrEach(c.Screen, i), oneOrEach(c.Tuning, i); n > all || n > 0 && n < 4 {
+			return fmt.Errorf("field screen_rows is %d where tuning_rows is %d: expected 0, or 4 to the number of tuning samples", n, all)
+		}
+	}
+	return nil
 }
 
 func (c *Rank) seed() uint64 { return uint64(c.Key) }

@@ -221,7 +221,11 @@ func (p *rankReport) setting(say sayer) {
 	}
 	say("- **Process**: `%s`, starts of kind `%s`; all solvers start from the same noise and end at the last level of the schedule, without a step to σ = 0.", c.Schedule, c.Start)
 	say("- **Budgets**: %s evaluations (NFE) a sample. A solver takes the most steps that cost no more; where a budget cannot be spent to the last evaluation, tables show what was spent.", ints(c.Budgets))
-	say("- **Spacings**: for each solver, problem and budget the one of least error on the tuning starts, of %s.", quoted(c.Spacings))
+	screen := ""
+	if slices.Max(c.Screen) > 0 {
+		screen = fmt.Sprintf(" Candidates %d times as bad as the best on the first %s of the tuning starts are not tried on all.", screened, ints(c.Screen))
+	}
+	say("- **Spacings**: for each solver, problem and budget the one of least error on the tuning starts, of %s.%s", quoted(c.Spacings), screen)
 	say("- **Errors**: Euclidean distance of an end from the exact one; RMSE over starts with a 95 %% bootstrap interval (%d resamples), median, 99 %% quantile. Laws: sliced W2 over %d directions against an exact sample of the same size; its floor is what exact samples read (mean and two deviations of %d, at least the largest).", c.Resamples, c.Law.Directions, c.Law.Floors)
 	say("- **Machine**: %s, %s, GOMAXPROCS %d, %s; snrlab %s; %s.", p.run.CPU, p.run.Platform, p.run.GOMAXPROCS, p.run.Go, p.run.Version, p.run.End.Sub(p.run.Start).Round(time.Second))
 	say("- **Repeat**: `snrlab rank --recipe %s` (key %d). A row of a table is a row of `ranking.csv` of the run folder; `spacings.csv` beside it has every candidate.\n", p.run.Name, c.Key)

@@ -29,6 +29,13 @@ type rankProblem struct {
 	dim      int
 	reported batch
 	tuning   batch
+	screen   int // samples of tuning that screen; 0 for none
+}
+
+// first returns the first n samples of a batch.
+func (b *batch) first(n int) *batch {
+	k := n * len(b.x) / len(b.keys)
+	return &batch{b.keys[:n], b.x[:k], b.exact[:k]}
 }
 
 // batch is a set of samples: their keys and starts, and, once the reference
@@ -103,6 +110,7 @@ func newRanking(c *Rank, o Options) (*ranking, []string, error) {
 		if err := enoughMemory(8*int64(p.dim)*int64(rows+tuning)*16, "rows"); err != nil {
 			return nil, nil, fmt.Errorf("field rows is %d for %s: %w", rows, name, err)
 		}
+		p.screen = oneOrEach(c.Screen, i)
 		p.reported.keys = solvers.RowKeys(r.root, 0, rows)
 		p.tuning.keys = solvers.RowKeys(r.root.Split("tuning", 0), 0, tuning)
 		r.problems = append(r.problems, p)
@@ -220,8 +228,8 @@ func (r *ranking) parts() []PlanPart {
 	return list
 }
 
-// cost is the evaluations of one contender on a problem: all choices on the
-// tuning samples, one on the reported ones.
+// cost is the evaluations of one contender on a problem, at most: all choices on
+// the tuning samples, one on the reported ones.
 func (e *contender) cost(p *rankProblem) int64 {
 	total := int64(0)
 	for _, s := range e.settings {

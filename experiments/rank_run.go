@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -95,42 +96,35 @@ func (r *ranking) truth(ctx context.Context, run *run, i int, p *rankProblem) er
 // measure chooses the spacing of a contender at each of its settings on the
 // tuning samples and measures the chosen one on the reported ones.
 func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *contender, law *rankLaws) (*ranked, error) {
-	type trial struct{ setting, choice int }
-	var trials []trial
-	for i, s := range slices.Backward(e.settings) { // dear ones first
-		for k := range s.choices {
-			trials = append(trials, trial{i, k})
-		}
-	}
 	scores := make([][]float64, len(e.settings))
-	refused := make([]error, len(trials))
 	for i, s := range e.settings {
 		scores[i] = make([]float64, len(s.choices))
 	}
-	err := inParallel(ctx, len(trials), func(i int) error {
-		t := trials[i]
-		s := e.settings[t.setting]
-		end, err := r.end(ctx, run, p, &p.tuning, s.solver, s.choices[t.choice])
-		switch {
-		case err != nil:
-			scores[t.setting][t.choice], refused[i] = math.NaN(), err
-			return ctx.Err()
-		case e.props.Stochastic:
-			scores[t.setting][t.choice], err = law.tuning.distance(end.x)
-		default:
-			scores[t.setting][t.choice], err = end.rmse(&p.tuning, p.dim)
+	refused := map[string]bool{}
+	if p.screen > 0 {
+		if err := r.try(ctx, run, p, e, p.tuning.first(p.screen), law, scores, refused); err != nil {
+			return nil, err
 		}
-		return err
-	})
-	if err != nil {
+		for _, list := range scores {
+			best := math.Inf(1)
+			for _, v := range list {
+				if v < best { // not NaN
+					best = v
+				}
+			}
+			for k, v := range list {
+				if v <= screened*best {
+					list[k] = 0 // to be tried on all
+				}
+			}
+		}
+	}
+	if err := r.try(ctx, run, p, e, &p.tuning, law, scores, refused); err != nil {
 		return nil, err
 	}
 	out := &ranked{}
-	for _, err := range refused {
-		if err != nil {
-			out.Notes = append(out.Notes, fmt.Sprintf("%s on %s refuses some settings: %v.", e.name, p.model.Name, err))
-			break
-		}
+	for _, why := range slices.Sorted(maps.Keys(refused))[:min(1, len(refused))] {
+		out.Notes = append(out.Notes, fmt.Sprintf("%s on %s refuses some settings: %s.", e.name, p.model.Name, why))
 	}
 	out.Rows = make([]runfile.RankRow, 0, len(e.settings))
 	var chosen []choice
@@ -157,7 +151,7 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 		row.Budget, row.Spacing, row.Tuning = s.budget, spacing, scores[i][best]
 		out.Rows, chosen, from = append(out.Rows, row), append(chosen, s.choices[best]), append(from, s)
 	}
-	err = inParallel(ctx, len(chosen), func(i int) error {
+	err := inParallel(ctx, len(chosen), func(i int) error {
 		i = len(chosen) - 1 - i
 		end, err := r.end(ctx, run, p, &p.reported, from[i].solver, chosen[i])
 		if err != nil {
@@ -171,6 +165,47 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 		return r.errors(row, &p.reported, p.dim, end)
 	})
 	return out, err
+}
+
+// screened is how much worse than the best a candidate may be on the screening
+// samples and still be tried on all.
+const screened = 2
+
+// try scores the choices whose score is 0 on a batch of the tuning samples: NaN
+// for what the method refuses, whose reason goes into refused.
+func (r *ranking) try(ctx context.Context, run *run, p *rankProblem, e *contender, b *batch, law *rankLaws, scores [][]float64, refused map[string]bool) error {
+	type trial struct{ setting, choice int }
+	var trials []trial
+	for i, s := range slices.Backward(e.settings) { // dear ones first
+		for k := range s.choices {
+			if scores[i][k] == 0 {
+				trials = append(trials, trial{i, k})
+			}
+		}
+	}
+	why := make([]error, len(trials))
+	err := inParallel(ctx, len(trials), func(i int) error {
+		t := trials[i]
+		s := e.settings[t.setting]
+		score := &scores[t.setting][t.choice]
+		end, err := r.end(ctx, run, p, b, s.solver, s.choices[t.choice])
+		switch {
+		case err != nil:
+			*score, why[i] = math.NaN(), err
+			return ctx.Err()
+		case e.props.Stochastic:
+			*score, err = law.tuning.distance(end.x)
+		default:
+			*score, err = end.rmse(b, p.dim)
+		}
+		return err
+	})
+	for _, err := range why {
+		if err != nil {
+			refused[err.Error()] = true
+		}
+	}
+	return err
 }
 
 func emptyRow() runfile.RankRow {

@@ -133,6 +133,24 @@ func TestRank_AgreesWithClosedForm(t *testing.T) {
 	}
 }
 
+// Screening drops candidates that are far from the best and changes no choice
+// where they are: at five steps a grid uniform in σ/α is out of the question.
+func TestRank_Property_Screen(t *testing.T) {
+	text := strings.NewReplacer(`"uniform-lambda"]`, `"karras(rho=1)"]`, `, "ddim(eta=1)"`, "").Replace(smallRank)
+	plain, all := rankingOf(t, runOf(t, text).Dir)
+	quick, some := rankingOf(t, runOf(t, strings.Replace(text, "tuning_rows = [60]", "tuning_rows = [60]\nscreen_rows = [20]", 1)).Dir)
+	for i := range plain {
+		if a, b := plain[i], quick[i]; a.Spacing != "karras" || b.Spacing != "karras" || a.RMSE != b.RMSE && a.RMSE == a.RMSE || a.Tuning != b.Tuning {
+			t.Errorf("with screening %+v, without %+v", b, a)
+		}
+	}
+	for i := range all {
+		if (all[i].Error == some[i].Error) != (all[i].Spacing == "karras") {
+			t.Errorf("%s on %s: %g with screening, %g without: expected one number for what stays and two for what drops out", some[i].Solver, some[i].Spacing, some[i].Error, all[i].Error)
+		}
+	}
+}
+
 // The law of a stochastic solver: far off in few steps, and no worse than exact
 // samples in many; the best deterministic solver is measured too.
 func TestRank_Limit_Law(t *testing.T) {
@@ -217,6 +235,7 @@ func TestRank_Refuses(t *testing.T) {
 		{`"gauss4"`, `"gauss5"`, `did you mean "gauss4"`},
 		{`resamples = 50`, `resamples = 5`, "resamples"},
 		{`resamples = 50`, `tolerances = [2.0]`, "tolerances"},
+		{`tuning_rows = [60]`, "tuning_rows = [60]\nscreen_rows = [61]", "field screen_rows is 61"},
 	} {
 		text := strings.Replace(smallRank, c.from, c.to, 1)
 		if text == smallRank {
