@@ -38,7 +38,7 @@ func Quirks() []Quirk {
 		},
 		{
 			"flow-ends-at-vp-level",
-			"A run on flow levels with final_sigmas_type = sigma_min ends at the least level of the β table, which is no level of the flow.",
+			"A run on flow levels with final_sigmas_type = sigma_min ends at s = 0.01, σ/α of the first entry of the β table, which is no level of the flow.",
 			"A grid ends on the path that it is on.",
 		},
 		{

@@ -97,6 +97,10 @@ var repairs = map[string]func(Run, *Translation) error{
 		}
 		return nil
 	},
+	"flow-ends-at-vp-level": func(_ Run, t *Translation) error {
+		t.Grid[len(t.Grid)-1] = flowLevel(0)
+		return nil
+	},
 	"double-shift": func(r Run, t *Translation) error {
 		size := float64(r.Config.Int("num_train_timesteps", 1000))
 		once := each(linspace(1, 1/size, r.Steps), shiftFlow(r.Config.Float("shift", 1)))

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"snrlab/dialects"
 )
 
 const testdata = "../testdata"
@@ -215,4 +217,21 @@ func FuzzCheck(f *testing.F) {
 			_ = run(context.Background(), text, problems, func(Result) {})
 		}
 	})
+}
+
+// Every sampler that can be translated has a case.
+func TestCheck_Complete(t *testing.T) {
+	report, err := Check(context.Background(), Options{}, testdata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, s := range report.Samplers() {
+		have[s.Peer+" "+s.Sampler] = true
+	}
+	for _, tr := range dialects.Registry() {
+		if name := tr.Peer + " " + tr.Sampler; !have[name] {
+			t.Errorf("no case of %s", name)
+		}
+	}
 }
