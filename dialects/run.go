@@ -13,16 +13,18 @@
 // References:
 //
 //	[chen2024gits] D. Chen et al., On the Trajectory Regularity of ODE-based Diffusion Sampling, arXiv 2405.11326.
-//	[crowson2022] K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
-//	[diffusers]   P. von Platen et al., Diffusers: state-of-the-art diffusion models, https://github.com/huggingface/diffusers.
-//	[karras2022]  T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
-//	[lin2024]     S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
-//	[liu2022]     L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
-//	[saharia2022] C. Saharia et al., Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding, arXiv 2205.11487.
-//	[zhang2023]   Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
-//	[zhao2023]    W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
-//	[zheng2023]   K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
-//	[zhou2024]    Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
+//	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
+//	[diffusers]    P. von Platen et al., Diffusers: state-of-the-art diffusion models, https://github.com/huggingface/diffusers.
+//	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+//	[lin2024]      S. Lin et al., Common Diffusion Noise Schedules and Sample Steps Are Flawed, arXiv 2305.08891.
+//	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
+//	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
+//	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
+//	[saharia2022]  C. Saharia et al., Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding, arXiv 2205.11487.
+//	[zhang2023]    Q. Zhang, Y. Chen, Fast Sampling of Diffusion Models with Exponential Integrator, arXiv 2204.13902.
+//	[zhao2023]     W. Zhao et al., UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models, arXiv 2302.04867.
+//	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
+//	[zhou2024]     Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package dialects
 
 import (
