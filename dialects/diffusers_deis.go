@@ -6,8 +6,8 @@ import (
 	"snrlab/solvers"
 )
 
-// diffusersDEIS is DEISMultistepScheduler: DEIS with polynomials in log σ/α. It lowers the order
-// at the end of runs of fewer than 15 steps.
+// diffusersDEIS is DEISMultistepScheduler: DEIS with polynomials in log σ/α. It
+// lowers the order at the end of runs of fewer than 15 steps.
 func diffusersDEIS(r Run) (*Translation, error) {
 	c := r.Config
 	sigmas, times, end, level := multistepLevels(r)
@@ -52,6 +52,10 @@ func diffusersDEIS(r Run) (*Translation, error) {
 // flowBelowOne has the n levels of a flow that start one timestep below 1, as
 // the older of the classes do.
 func flowBelowOne(c *Options, n int) (sigmas, times []float64) {
+	if n < 1 || n > maxSteps {
+		c.Fail("use_flow_sigmas", "is true and %d steps are asked for: expected 1 to %d", n, maxSteps)
+		return []float64{0.5}, []float64{0}
+	}
 	size := float64(c.Int("num_train_timesteps", 1000))
 	sigmas = each(linspace(1-1/size, 0, n+1)[:n], shiftFlow(c.Float("flow_shift", 1)))
 	return sigmas, each(sigmas, func(s float64) float64 { return math.Trunc(s * size) })

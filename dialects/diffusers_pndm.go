@@ -63,7 +63,7 @@ func diffusersPNDM(r Run) (*Translation, error) {
 			c.Fail("timestep_spacing", "gives timestep %d after %d: expected fewer steps", at, p.times[i-1])
 			return t, nil
 		}
-		t.Grid = append(t.Grid, tr.level(at))
+		t.Grid = append(t.Grid, p.level(at))
 	}
 	t.Grid = append(t.Grid, p.last)
 	t.restAtEnd()

@@ -25,13 +25,17 @@ func multistepLevels(r Run) (sigmas, times []float64, end float64, level func(fl
 	table := tr.noises()
 	shift := c.Float("flow_shift", 1)
 	level = vpLevel
+	if n < 1 || n > maxSteps {
+		c.Fail("num_train_timesteps", "and %d steps: expected 1 to %d steps", n, maxSteps)
+		return []float64{1}, []float64{0}, 0.5, level
+	}
 	switch kind {
 	case "":
 		sigmas, end = each(times, func(t float64) float64 { return interp(t, table) }), table[0]
 	case "flow":
 		size := tr.len()
-		if n > maxSteps || !(shift > 0) {
-			c.Fail("flow_shift", "is %g, and %d steps: expected a shift > 0 and at most %d steps", shift, n, maxSteps)
+		if !(shift > 0) {
+			c.Fail("flow_shift", "is %g: expected a shift > 0", shift)
 			return []float64{0.5}, []float64{0}, 0.25, flowLevel
 		}
 		move := shiftFlow(shift)

@@ -136,6 +136,9 @@ func Translate(r Run) (*Translation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Steps < 0 || r.Steps > maxSteps {
+		return nil, fmt.Errorf("dialects: %s %s: %d steps: expected 1 to %d, or 0 where the program chooses them", r.Peer, r.Sampler, r.Steps, maxSteps)
+	}
 	groups := r.options()
 	out, err := t.Translate(r)
 	if err == nil {
