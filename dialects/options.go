@@ -27,6 +27,16 @@ func NewOptions(values map[string]json.RawMessage) *Options {
 	return &Options{values: maps.Clone(values)}
 }
 
+// Set adds a value, unless there is one of that name.
+func (o *Options) Set(key string, value json.RawMessage) {
+	if o.values == nil {
+		o.values = map[string]json.RawMessage{}
+	}
+	if _, given := o.values[key]; !given {
+		o.values[key] = value
+	}
+}
+
 // UnmarshalJSON reads an object.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	var values map[string]json.RawMessage

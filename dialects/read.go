@@ -179,8 +179,9 @@ func readRun(asked string, r Run) (*Reading, error) {
 }
 
 // ReadConfig reads a scheduler_config.json of diffusers. Fields of other classes
-// that this one ignores are noted; fields of none are errors.
-func ReadConfig(name string, text []byte, steps int) (*Reading, error) {
+// that this one ignores are noted; fields of none are errors. What a config does
+// not hold follows as arguments, such as set_timesteps.mu or step.eta.
+func ReadConfig(name string, text []byte, steps int, more ...spec.Arg) (*Reading, error) {
 	var config map[string]json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(text))
 	if err := d.Decode(&config); err != nil {
@@ -200,7 +201,13 @@ func ReadConfig(name string, text []byte, steps int) (*Reading, error) {
 	}
 	var ignored []string
 	for {
-		r := Run{Peer: "diffusers", Sampler: class, Steps: steps, Config: NewOptions(config)}
+		r, err := asRun(Translator{Peer: "diffusers", Sampler: class}, more, steps)
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range config {
+			r.Config.Set(k, v)
+		}
 		t, err := Translate(r)
 		var unknown *UnknownFieldError
 		if errors.As(err, &unknown) && unknown.Group == "config" && slices.Contains(classFields(), unknown.Field) {
@@ -487,6 +494,7 @@ func (r *Reading) Recipe() string {
 
 // recipeName makes a folder name of any text.
 func recipeName(s string) string {
+	s = strings.TrimSuffix(s[strings.LastIndexByte(s, '/')+1:], ".json")
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':

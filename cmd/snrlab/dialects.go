@@ -11,6 +11,7 @@ import (
 
 	"snrlab/dialects"
 	"snrlab/dialects/conform"
+	"snrlab/internal/spec"
 )
 
 func conformCommand() *cli.Command {
@@ -64,6 +65,7 @@ func translateCommand() *cli.Command {
 			"\"EulerDiscreteScheduler(use_karras_sigmas=true)\". What is printed is a recipe that snrlab run takes.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "steps", Aliases: []string{"n"}, Value: 20, Usage: "that program's own number of steps"},
+			&cli.StringSliceFlag{Name: "set", Usage: "an argument that FILE does not hold, `GROUP.KEY=VALUE` (step.eta=1, set_timesteps.mu=0.9); may be repeated"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -75,9 +77,19 @@ func translateCommand() *cli.Command {
 			var reading *dialects.Reading
 			switch {
 			case err == nil:
-				reading, err = dialects.ReadConfig(name, text, c.Int("steps"))
+				var more []spec.Arg
+				for _, a := range c.StringSlice("set") {
+					key, value, ok := strings.Cut(a, "=")
+					if !ok {
+						return usagef("--set %s: expected GROUP.KEY=VALUE", a)
+					}
+					more = append(more, spec.Arg{Key: key, Value: value})
+				}
+				reading, err = dialects.ReadConfig(name, text, c.Int("steps"), more...)
 			case strings.HasSuffix(name, ".json"):
 				return err
+			case c.IsSet("set"):
+				return usagef("--set belongs to a FILE: write NAME(key=value)")
 			default:
 				reading, err = dialects.Read(name, c.Int("steps"))
 			}
