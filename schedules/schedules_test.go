@@ -402,25 +402,3 @@ func ExampleParse() {
 	// vp-linear(bmax=12): α = 0.4636, σ = 0.8860, λ = -1.2955
 	// back: t = 0.5000
 }
-
-// The closed forms of d log α/dλ are the slope of log α.
-func TestAlphaRate_AgreesWith_Difference(t *testing.T) {
-	for _, p := range []Path{VPPath{}, VEPath{}, RFPath{}, SubVPPath{}, ScalePath{SD: 0.5, Power: 1, By: 2}, ScalePath{SD: 2, Power: 0.7, By: 1}} {
-		for _, l := range []snr.LogSNR{-12, -3, -0.4, 0, 1.3, 9} {
-			a, s := p.Coeffs(l)
-			at := Level{T: math.NaN(), Alpha: a, Sigma: s}
-			// Fourth order at a step of 1e-3, whose rounding is 1e-16/1e-3.
-			want := AlphaRate(hidden{p}, at)
-			if got := AlphaRate(p, at); math.Abs(got-want) > 1e-11 || got < 0 {
-				t.Errorf("%s at λ = %g: d log α/dλ = %.15g, differences give %.15g", p, float64(l), got, want)
-			}
-		}
-	}
-	// VP loses signal like σ²/2, all of it at high noise: α = e^{λ/2} there.
-	if got := AlphaRate(VPPath{}, Level{Alpha: 0.6, Sigma: 0.8}); math.Abs(got-0.32) > 1e-16 {
-		t.Errorf("d log α/dλ of VP at σ = 0.8 is %g, expected 0.32", got)
-	}
-}
-
-// hidden is a path that does not know its rate.
-type hidden struct{ Path }

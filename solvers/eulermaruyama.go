@@ -119,7 +119,7 @@ func (s EulerMaruyama) step(w *walk) {
 		r = (b.T - a.T) * schedules.Rate(sch, a.T)
 		z := w.normal(a, b)
 		w.lin(w.next,
-			term{1 + (schedules.AlphaRate(sch.Path(), a)-1)*r, w.x},
+			term{1 + (schedules.ScaleRate(sch.Path(), a)-1)*r, w.x},
 			term{r * a.Alpha, w.d}, term{a.Sigma * math.Sqrt(r), z})
 		return
 	}
