@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
 	"snrlab/solvers"
@@ -39,10 +40,12 @@ func fingerprintOf(s solvers.Solver) (p fingerprint, ok bool) {
 		for i := range g {
 			g[i].T = g[i].Sigma
 		}
-		problem := solvers.Problem{
-			Denoiser: exactProblem(), Grid: g, Schedule: schedules.EDM{SMin: 0.05, SMax: 20},
-			Noise: solvers.NewIndependent(solvers.RowKeys(key, 0, rows)),
+		d := exactProblem()
+		noise, err := solvers.NoiseFor(s, solvers.RowKeys(key, 0, rows), models.Dim(d))
+		if err != nil {
+			return fingerprint{}, false
 		}
+		problem := solvers.Problem{Denoiser: d, Grid: g, Schedule: schedules.EDM{SMin: 0.05, SMax: 20}, Noise: noise}
 		end, err := solvers.Sample(context.Background(), s, problem, x)
 		if err != nil {
 			return fingerprint{}, false

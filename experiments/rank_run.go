@@ -251,7 +251,11 @@ func (r *ranking) end(ctx context.Context, run *run, p *rankProblem, b *batch, s
 	counter := models.NewCounter(run.counted(p.model))
 	problem := solvers.Problem{Denoiser: counter, Grid: c.grid, Schedule: c.family.schedule}
 	if s.Properties().Stochastic {
-		problem.Noise = solvers.NewIndependent(b.keys)
+		noise, err := solvers.NoiseFor(s, b.keys, models.Dim(p.model))
+		if err != nil {
+			return rankEnd{}, err
+		}
+		problem.Noise = noise
 	}
 	st, err := s.Start(problem, b.x)
 	if err != nil {

@@ -131,7 +131,10 @@ func (s *Sample) walk(ctx context.Context, r *run, m *Model, f *family, grid sch
 			keys := solvers.RowKeys(root, lo, hi-lo)
 			p := solvers.Problem{Denoiser: r.counted(m), Grid: grid, Schedule: f.schedule, Labels: rowsOf(labels, lo, hi)}
 			if solver.Properties().Stochastic {
-				p.Noise = solvers.NewIndependent(keys)
+				var err error
+				if p.Noise, err = solvers.NoiseFor(solver, keys, models.Dim(m)); err != nil {
+					return nil, err
+				}
 			}
 			start, err := startStates(m, grid[0], s.Start, p.Labels, keys)
 			if err != nil {

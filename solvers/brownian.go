@@ -59,7 +59,7 @@ func NewBrownian(keys []rng.Key, dim int, grids ...schedules.Grid) (*Brownian, e
 	b := &Brownian{dim: dim, keys: make([]rng.Key, len(keys)), beside: NewIndependent(keys)}
 	b.gens.New = newGenerator
 	for i, k := range keys {
-		b.keys[i] = k.Split("brownian", 0)
+		b.keys[i] = pathKey(k)
 	}
 	for _, g := range grids {
 		for _, l := range g {
@@ -90,10 +90,17 @@ func NewBrownian(keys []rng.Key, dim int, grids ...schedules.Grid) (*Brownian, e
 	return b, nil
 }
 
-// cellEdge returns the clock at the left edge of cell k of 2^cellDepth: 0 for
-// the first, +Inf past the last.
-func cellEdge(k int) float64 {
-	u := float64(k) / (1 << cellDepth)
+// pathKey is the key of a row's path, nodeKey that of a node of its tree.
+func pathKey(row rng.Key) rng.Key { return row.Split("brownian", 0) }
+
+func nodeKey(path rng.Key, depth, k int) rng.Key {
+	return path.Split("node", uint64(depth)<<32|uint64(k))
+}
+
+// cellEdge returns the clock at the left edge of cell k of 2^depth: 0 for the
+// first, +Inf past the last.
+func cellEdge(depth, k int) float64 {
+	u := float64(k) / float64(int(1)<<depth)
 	return math.Pow(u/(1-u), cellScale)
 }
 
@@ -127,38 +134,38 @@ func (p *pathBuilder) bisect(depth, k, lo, hi int, left, right []float64) {
 	if lo == hi {
 		return
 	}
-	width := 1 << (cellDepth - depth)
-	a, b := cellEdge(k*width), cellEdge((k+1)*width)
+	a, b := cellEdge(depth, k), cellEdge(depth, k+1)
 	if depth == cellDepth {
 		p.gen.open(p.key.Split("cell", uint64(k)))
 		for j := lo; j < hi; j++ {
 			w := p.out[j*p.dim : (j+1)*p.dim]
-			p.bridge(w, a, p.clock[j], b, left, right)
+			bridge(p.gen, w, a, p.clock[j], b, left, right)
 			a, left = p.clock[j], w
 		}
 		return
 	}
-	m, w := cellEdge(k*width+width/2), p.mid[depth]
-	p.gen.open(p.key.Split("node", uint64(depth)<<32|uint64(k)))
-	p.bridge(w, a, m, b, left, right)
+	m, w := cellEdge(depth+1, 2*k+1), p.mid[depth]
+	p.gen.open(nodeKey(p.key, depth, k))
+	bridge(p.gen, w, a, m, b, left, right)
 	cut := lo + sort.SearchFloat64s(p.clock[lo:hi], m)
 	p.bisect(depth+1, 2*k, lo, cut, left, w)
 	p.bisect(depth+1, 2*k+1, cut, hi, w, right)
 }
 
-// bridge draws W(m) given W(a) = left and W(b) = right, a ≤ m ≤ b.
-func (p *pathBuilder) bridge(dst []float64, a, m, b float64, left, right []float64) {
+// bridge draws W(m) given W(a) = left and W(b) = right, a ≤ m ≤ b; right is nil
+// where b is infinite.
+func bridge(g *generator, dst []float64, a, m, b float64, left, right []float64) {
 	if right == nil {
 		sd := math.Sqrt(m - a)
 		for j := range dst {
-			dst[j] = left[j] + sd*p.gen.rand.NormFloat64()
+			dst[j] = left[j] + sd*g.rand.NormFloat64()
 		}
 		return
 	}
 	f := (m - a) / (b - a)
 	sd := math.Sqrt(f * (b - m))
 	for j := range dst {
-		dst[j] = left[j] + f*(right[j]-left[j]) + sd*p.gen.rand.NormFloat64()
+		dst[j] = left[j] + f*(right[j]-left[j]) + sd*g.rand.NormFloat64()
 	}
 }
 

@@ -109,6 +109,7 @@ func Registry() spec.Registry[Solver] {
 		{Name: "euler-maruyama", Default: EulerMaruyama{}},
 		{Name: "reverse-diffusion", Default: ReverseDiffusion{}},
 		{Name: "sra1", Default: SRA1{}},
+		{Name: "sde-adaptive", Default: SDEAdaptive{Variable: Lambda, RTol: 0.01, ATol: 0.0078, First: 0.05, MaxSteps: 100000}},
 		{Name: "predictor-corrector", Default: PredictorCorrector{Predictor: ReverseDiffusion{}, SNR: 0.16, Steps: 1}, Aliases: []string{"PC"}},
 
 		// Parallel in time.

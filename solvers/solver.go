@@ -40,7 +40,9 @@
 //	[hairer1993]   E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I, 2nd edition, Springer 1993.
 //	[ho2020]       J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
 //	[hutchinson1990] M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix for Laplacian Smoothing Splines, Communications in Statistics – Simulation and Computation 19, 1990.
+//	[jolicoeur2021] A. Jolicoeur-Martineau et al., Gotta Go Fast When Generating Data with Score-Based Models, arXiv 2105.14080.
 //	[karras2022]   T. Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+//	[li2020]       X. Li, T.-K. L. Wong, R. T. Q. Chen, D. Duvenaud, Scalable Gradients for Stochastic Differential Equations, arXiv 2001.01328.
 //	[liu2022]      L. Liu et al., Pseudo Numerical Methods for Diffusion Models on Manifolds, arXiv 2202.09778.
 //	[lu2022]       C. Lu et al., DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps, arXiv 2206.00927.
 //	[lu2022pp]     C. Lu et al., DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models, arXiv 2211.01095.
@@ -100,6 +102,7 @@ type Properties struct {
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
 	Coupled    bool     // rows of a batch influence each other
 	OwnNoise   bool     // draws noise beside the reverse process's own (churn, Langevin steps), so that runs on other grids share no path
+	OnePath    bool     // attempts may be refused for their noise, which has to know one path between any levels: see NoiseFor
 	Varies     bool     // the evaluations of a step depend on its place in the grid: Solver.NFE has them
 	Rises      bool     // a grid that rises, from data to noise, is walked too
 	FromData   bool     // and it may start at σ = 0

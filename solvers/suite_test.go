@@ -1,6 +1,7 @@
 package solvers_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -108,11 +109,21 @@ var adaptive = []func(tol float64) solvers.Solver{
 	rkAdaptive(solvers.Dopri5, solvers.InTime), rkAdaptive(solvers.DOP853, solvers.LogData),
 	dpmAdaptive(2, solvers.PredictNoise, 0), dpmAdaptive(3, solvers.PredictNoise, 0), dpmAdaptive(2, solvers.PredictData, 0), dpmAdaptive(3, solvers.PredictData, 0),
 	dpmAdaptive(3, solvers.PredictNoise, 1),
+	sdeAdaptive(solvers.Lambda), sdeAdaptive(solvers.Variance), sdeAdaptive(solvers.Time),
 	func(tol float64) solvers.Solver {
 		s := dpmAdaptive(3, solvers.PredictData, 0)(tol).(solvers.DPMAdaptive)
 		s.Form, s.P, s.I, s.D = solvers.Taylor, 0.2, 0.7, 0.05
 		return s
 	},
+}
+
+// sdeAdaptive takes the root of the tolerance: the error of a step falls with
+// h^{3/2} only, and the suite resumes after every attempt.
+func sdeAdaptive(v solvers.Variable) func(tol float64) solvers.Solver {
+	return func(tol float64) solvers.Solver {
+		tol = math.Sqrt(tol)
+		return solvers.SDEAdaptive{Variable: v, RTol: tol, ATol: tol, First: 0.05, MaxSteps: 20000}
+	}
 }
 
 func dpmAdaptive(order int, p solvers.Prediction, eta float64) func(tol float64) solvers.Solver {

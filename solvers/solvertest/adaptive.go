@@ -485,7 +485,11 @@ func adaptiveLaw(t *testing.T, s solvers.Solver) {
 	if err := gauss.Sample(x, g[0], nil, solvers.RowKeys(rng.New(3), 0, rows)); err != nil {
 		t.Fatal(err)
 	}
-	x = sample(t, s, solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: solvers.NewIndependent(solvers.RowKeys(rng.New(4), 0, rows))}, x)
+	noise, err := solvers.NoiseFor(s, solvers.RowKeys(rng.New(4), 0, rows), dim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x = sample(t, s, solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: noise}, x)
 	exact, err := gauss.Moments(g[1], -1)
 	if err != nil {
 		t.Fatal(err)
