@@ -120,6 +120,10 @@ func TestRead_Same(t *testing.T) {
 	if same := mustRead(t, "Euler", 5).Same; !slices.Contains(same, "ddim") || !slices.Contains(same, "EulerDiscreteScheduler") || slices.Contains(same, "heun") {
 		t.Errorf("Euler is the same as %v", same)
 	}
+	// On the path of EDM the time is σ; elsewhere the two differ.
+	if same := mustRead(t, "ablation_sampler(discretization=vp,schedule=vp,scaling=vp)", 5).Same; slices.Contains(same, "heun") {
+		t.Errorf("Heun in the time of a process is the same as %v", same)
+	}
 	if same := mustRead(t, "Euler a", 5).Same; !slices.Contains(same, "ddpm") || slices.Contains(same, "euler") {
 		t.Errorf("Euler a is the same as %v", same)
 	}

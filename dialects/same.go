@@ -13,14 +13,15 @@ import (
 	"snrlab/solvers"
 )
 
-// fingerprint is what a method does on a problem that tells methods apart: the states
-// at the end of a run to σ = 0 and of one that stops before, and what they cost.
+// fingerprint is what a method does on a problem that tells methods apart: the
+// ends of runs to σ = 0 and of runs that stop before, on two paths, and what they
+// cost.
 type fingerprint struct {
-	ends [2][]float64
-	nfe  [2]int
+	ends [4][]float64
+	nfe  [4]int
 }
 
-// fingerprintOf runs a solver on the mixture of three Gaussians, in ten uneven steps
+// fingerprintOf runs a solver on the mixture of three Gaussians, in uneven steps
 // with fixed noise. ok is false where it cannot run there, and for habits, which
 // are no method.
 func fingerprintOf(s solvers.Solver) (p fingerprint, ok bool) {
@@ -29,23 +30,29 @@ func fingerprintOf(s solvers.Solver) (p fingerprint, ok bool) {
 	}
 	const rows = 4
 	key := rng.New(20)
-	x := make([]float64, 2*rows)
-	key.Normal(x)
-	for i := range x {
-		x[i] *= 20
-	}
-	sigmas := karrasSigmas(0.05, 20, 5, 10)
-	for i, levels := range [][]float64{withEnd(sigmas, 0), sigmas} {
-		g := gridOf(veLevel, levels)
-		for i := range g {
-			g[i].T = g[i].Sigma
+	unit := make([]float64, 2*rows)
+	key.Normal(unit)
+	ve, vp := schedules.EDM{SMin: 0.05, SMax: 20}, schedules.VPLinear{BetaMin: 0.1, BetaMax: 20}
+	for i, c := range []struct {
+		schedule schedules.Schedule
+		spacing  schedules.Spacing
+	}{
+		{ve, schedules.Karras{Rho: 5, Last: schedules.LastZero}},
+		{ve, schedules.Karras{Rho: 5}},
+		{vp, schedules.UniformT{}},
+		{vp, schedules.UniformT{TMin: 0.05}},
+	} {
+		g, err := c.spacing.Grid(c.schedule, 10)
+		if err != nil {
+			return fingerprint{}, false
 		}
 		d := exactProblem()
 		noise, err := solvers.NoiseFor(s, solvers.RowKeys(key, 0, rows), models.Dim(d))
 		if err != nil {
 			return fingerprint{}, false
 		}
-		problem := solvers.Problem{Denoiser: d, Grid: g, Schedule: schedules.EDM{SMin: 0.05, SMax: 20}, Noise: noise}
+		x := each(unit, func(z float64) float64 { return z * g[0].Sigma })
+		problem := solvers.Problem{Denoiser: d, Grid: g, Schedule: c.schedule, Noise: noise}
 		end, err := solvers.Sample(context.Background(), s, problem, x)
 		if err != nil {
 			return fingerprint{}, false
