@@ -53,6 +53,8 @@ var sources = map[string][]string{
 	"trailing":          {"lin2024"},
 	"digits":            {"lecun1998", "tipping1999"},
 	"points:mnist-test": {"lecun1998"},
+	"likelihood":        {"song2021", "grathwohl2019"},
+	"hutchinson":        {"hutchinson1990"},
 }
 
 // uses is what a recipe names.

@@ -71,7 +71,7 @@ func (s SDEAdaptive) Properties() Properties {
 		Order: 1, Evals: 2, LastEvals: 1, Adaptive: true, Stochastic: true, OnePath: true, PathFree: s.Variable != Time, Between: true,
 		Summary:    "improved Euler for the reverse SDE with error control by row",
 		Equation:   "x' = x + f(x, a) + g(a) z,  x_b = (x' + x + f(x', b) + g(b) z)/2,  h ← 0.9 h E^{−0.9},  E = rms((x' − x_b)/max(atol, rtol |x|))",
-		References: []string{"jolicoeur2021"},
+		References: []string{"jolicoeur2021", "li2020"},
 	}
 }
 
