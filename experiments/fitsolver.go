@@ -22,8 +22,9 @@ import (
 // that the fit has not seen.
 type FitSolver struct {
 	Model      string  `json:"model"`
-	Family     string  `json:"family"` // see tune.Families
-	Rule       string  `json:"rule"`   // of family grid
+	Family     string  `json:"family"`  // see tune.Families
+	Rule       string  `json:"rule"`    // of family grid
+	Spacing    string  `json:"spacing"` // of families amed and amed-net, whose grid is not fitted
 	NFE        int     `json:"nfe"`
 	Hidden     int     `json:"hidden"` // units of a gate, of family gated
 	Noisy      float64 `json:"smax"`   // σ/α of both ends
@@ -40,7 +41,7 @@ type FitSolver struct {
 func DefaultFitSolver() FitSolver {
 	f := tune.DefaultFit("triangle", 8)
 	return FitSolver{
-		Model: "gm2d", Family: f.Family, Rule: f.Rule, NFE: f.NFE, Hidden: f.Hidden, Noisy: 80, Clean: 0.002,
+		Model: "gm2d", Family: f.Family, Rule: f.Rule, Spacing: "karras", NFE: f.NFE, Hidden: f.Hidden, Noisy: 80, Clean: 0.002,
 		Rows: 8192, Fresh: 16384, Starts: f.Starts, Iterations: f.Iterations, Key: 1, RTol: 1e-10,
 	}
 }
@@ -62,7 +63,51 @@ func (f FitSolver) Validate() error {
 	case !(f.Noisy > f.Clean && f.Clean > 0):
 		return fmt.Errorf("experiments: smax = %g, smin = %g: expected smax > smin > 0", f.Noisy, f.Clean)
 	}
+	if f.stepwise() {
+		switch {
+		case f.NFE < 2 || f.NFE%2 != 0:
+			return fmt.Errorf("experiments: nfe = %d: expected an even number, AMED asks twice a step", f.NFE)
+		case f.Family == "amed-net" && (f.Hidden < 1 || f.Hidden > 4096):
+			return fmt.Errorf("experiments: hidden = %d: expected 1 to 4096", f.Hidden)
+		case f.Iterations < 1:
+			return fmt.Errorf("experiments: iterations = %d: expected at least 1", f.Iterations)
+		}
+		_, err := schedules.ParseSpacing(f.Spacing)
+		return err
+	}
 	return f.fit().Validate()
+}
+
+// stepwise reports a fit that is no end-to-end one: AMED's, step by step on a
+// given grid.
+func (f FitSolver) stepwise() bool { return f.Family == "amed" || f.Family == "amed-net" }
+
+// amed fits AMED on the grid of f.Spacing.
+func (f FitSolver) amed(ctx context.Context, t *tune.Task) (file solvers.FittedFile, s solvers.Solver, levels []float64, err error) {
+	spacing, err := schedules.ParseSpacing(f.Spacing)
+	if err != nil {
+		return file, nil, nil, err
+	}
+	g, err := spacing.Grid(schedules.EDM{SMin: f.Clean, SMax: f.Noisy}, f.NFE/2)
+	if err != nil {
+		return file, nil, nil, err
+	}
+	for _, l := range g {
+		levels = append(levels, l.Noise())
+	}
+	if f.Family == "amed" {
+		shared, err := tune.SharedR(ctx, t, levels, 197)
+		if err != nil {
+			return file, nil, nil, err
+		}
+		file.S, file.Use = levels, shared.String()
+		return file, *shared, levels, nil
+	}
+	a := tune.AMED{Grid: levels, Hidden: f.Hidden, CRange: 0.01, Iterations: f.Iterations, Rounds: f.Starts, Key: f.fit().Key}
+	if file.AMED, _, err = a.Run(ctx, t); err != nil {
+		return file, nil, nil, err
+	}
+	return file, file.AMED, levels, nil
 }
 
 // FitSolverReport is what a fit reached. It is stored in the file of the solver.
@@ -105,6 +150,9 @@ func (f FitSolver) Run(ctx context.Context, path string, o Options, progress fun
 	if !ok {
 		return nil, fmt.Errorf("experiments: field model: %s does not know the derivatives that a fit follows", f.Model)
 	}
+	if f.stepwise() {
+		return f.runStepwise(ctx, fit, path, begun)
+	}
 	part := path + ".part"
 	from, err := f.resume(part)
 	if err != nil {
@@ -145,28 +193,50 @@ func (f FitSolver) Run(ctx context.Context, path string, o Options, progress fun
 	case fitted.Gated != nil:
 		s = fitted.Gated
 	}
-	if r.Tuning, err = tuning.Run(ctx, s, fitted.Grid); err != nil {
+	if err := r.write(ctx, fit, tuning, s, file, begun); err != nil {
 		return nil, err
 	}
-	unseen, err := tune.NewTask(ctx, fit, f.Noisy, f.Clean, f.Fresh, freshKey(f.Key), f.RTol)
-	if err != nil {
-		return nil, err
-	}
-	if r.Unseen, err = unseen.Run(ctx, s, fitted.Grid); err != nil {
-		return nil, err
-	}
-	if file.Fit, err = json.Marshal(r); err != nil {
-		return nil, err
-	}
-	if err := file.Write(path); err != nil {
-		return nil, err
-	}
-	r.Seconds = time.Since(begun).Seconds()
-	r.Solver = "fitted(file=" + path + ")"
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// runStepwise is Run for AMED.
+func (f FitSolver) runStepwise(ctx context.Context, m tune.Model, path string, begun time.Time) (*FitSolverReport, error) {
+	tuning, err := tune.NewTask(ctx, m, f.Noisy, f.Clean, f.Rows, rng.New(uint64(f.Key)).Split("tuning", 0), f.RTol)
+	if err != nil {
+		return nil, err
+	}
+	file, s, levels, err := f.amed(ctx, tuning)
+	if err != nil {
+		return nil, err
+	}
+	r := &FitSolverReport{FitSolver: f, League: "AMED, step by step on a given grid", File: path, Command: f.command(path), Version: Version(), Levels: levels}
+	return r, r.write(ctx, m, tuning, s, file, begun)
+}
+
+// write measures a solver and writes its file.
+func (r *FitSolverReport) write(ctx context.Context, m tune.Model, tuning *tune.Task, s solvers.Solver, file solvers.FittedFile, begun time.Time) (err error) {
+	f := r.FitSolver
+	if r.Tuning, err = tuning.Run(ctx, s, r.Levels); err != nil {
+		return err
+	}
+	unseen, err := tune.NewTask(ctx, m, f.Noisy, f.Clean, f.Fresh, freshKey(f.Key), f.RTol)
+	if err != nil {
+		return err
+	}
+	if r.Unseen, err = unseen.Run(ctx, s, r.Levels); err != nil {
+		return err
+	}
+	if file.Fit, err = json.Marshal(r); err != nil {
+		return err
+	}
+	if err := file.Write(r.File); err != nil {
+		return err
+	}
+	r.Seconds, r.Solver = time.Since(begun).Seconds(), "fitted(file="+r.File+")"
+	return nil
 }
 
 // freshKey is the root of starts that no fit of the key has seen.
@@ -178,7 +248,10 @@ func (f FitSolver) command(path string) string {
 	if f.Family == "grid" {
 		c += fmt.Sprintf(" --rule '%s'", f.Rule)
 	}
-	if f.Family == "gated" {
+	if f.stepwise() {
+		c += fmt.Sprintf(" --spacing '%s'", f.Spacing)
+	}
+	if f.Family == "gated" || f.Family == "amed-net" {
 		c += fmt.Sprintf(" --hidden %d", f.Hidden)
 	}
 	return c + " --file " + path

@@ -33,13 +33,13 @@ func (k *Fitted) load() error {
 	}
 	var f struct {
 		levels
-		Linear, Gated *levels
+		Linear, Gated, AMED *levels
 	}
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&f); err != nil {
 		return fmt.Errorf("%s: %w", k.File, err)
 	}
 	k.list = List{Sigmas: f.S}
-	for _, of := range []*levels{f.Linear, f.Gated} {
+	for _, of := range []*levels{f.Linear, f.Gated, f.AMED} {
 		if of != nil {
 			k.list.Sigmas = of.S
 		}

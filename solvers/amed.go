@@ -18,8 +18,8 @@ import (
 // It is a text so that solvers can be compared.
 type PerStep string
 
-// perStep writes numbers as a PerStep.
-func perStep(v []float64) PerStep {
+// Numbers writes one number for each step.
+func Numbers(v ...float64) PerStep {
 	parts := make([]string, len(v))
 	for i, x := range v {
 		parts[i] = strconv.FormatFloat(x, 'g', -1, 64)

@@ -44,7 +44,7 @@ func TestAMED_Golden(t *testing.T) {
 			best, at, next := math.Inf(1), 0.0, []float64(nil)
 			for k := range 197 {
 				r := 0.01 + 0.98*float64(k)/196
-				y, err := Sample(context.Background(), AMED{R: perStep([]float64{r}), C: "1", Kappa: "1"}, step, x)
+				y, err := Sample(context.Background(), AMED{R: Numbers(r), C: "1", Kappa: "1"}, step, x)
 				if err != nil {
 					t.Fatal(err)
 				}

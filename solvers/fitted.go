@@ -35,13 +35,14 @@ type walked interface {
 }
 
 // FittedFile is the content of a file: levels with one of a linear solver, a
-// gated one, and the name of another.
+// gated one, AMED with its network, and the name of another.
 type FittedFile struct {
 	Format string          `json:"format"`
 	S      []float64       `json:"s,omitempty"`      // of Use
 	Use    string          `json:"use,omitempty"`    // a solver by name
 	Linear *Linear         `json:"linear,omitempty"` // on levels of its own
 	Gated  *Gated          `json:"gated,omitempty"`  // on levels of its own
+	AMED   *AMEDNet        `json:"amed,omitempty"`   // on levels of its own
 	Fit    json.RawMessage `json:"fit,omitempty"`    // where the numbers come from
 }
 
@@ -93,18 +94,20 @@ func readFitted(path string) (*FittedFile, string, error) {
 // solver returns the one solver that the file describes.
 func (f *FittedFile) solver() (walked, error) {
 	given := 0
-	for _, yes := range []bool{f.Use != "", f.Linear != nil, f.Gated != nil} {
+	for _, yes := range []bool{f.Use != "", f.Linear != nil, f.Gated != nil, f.AMED != nil} {
 		if yes {
 			given++
 		}
 	}
 	switch {
 	case given != 1:
-		return nil, fmt.Errorf("the file describes %d solvers: expected one of use, linear and gated", given)
+		return nil, fmt.Errorf("the file describes %d solvers: expected one of use, linear, gated and amed", given)
 	case f.Linear != nil:
 		return f.Linear, f.Linear.Validate()
 	case f.Gated != nil:
 		return f.Gated, f.Gated.Validate()
+	case f.AMED != nil:
+		return f.AMED, f.AMED.Validate()
 	}
 	if len(f.S) < 2 {
 		return nil, fmt.Errorf("s has %d levels: expected at least 2", len(f.S))
@@ -158,6 +161,17 @@ func (o onGrid) method() method {
 	return m
 }
 
+// contentName names a solver by a sum of its numbers, where they are too many to
+// print.
+func contentName(kind string, s any) string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return kind + "(invalid)"
+	}
+	sum := sha256.Sum256(text)
+	return kind + "(sum=" + hex.EncodeToString(sum[:6]) + ")"
+}
+
 // Levels returns the ŝ of the solver's grid.
 func (f *FittedFile) Levels() []float64 {
 	switch {
@@ -165,6 +179,8 @@ func (f *FittedFile) Levels() []float64 {
 		return f.Linear.S
 	case f.Gated != nil:
 		return f.Gated.S
+	case f.AMED != nil:
+		return f.AMED.S
 	}
 	return f.S
 }

@@ -1,9 +1,6 @@
 package solvers
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	"snrlab/internal/gate"
@@ -33,14 +30,7 @@ type Gated struct {
 
 // String names the solver by the content of its numbers, which are too many to
 // print: it is read from a file, see [Fitted].
-func (s *Gated) String() string {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return "gated(invalid)"
-	}
-	sum := sha256.Sum256(text)
-	return fmt.Sprintf("gated(steps=%d,sum=%s)", s.Steps(), hex.EncodeToString(sum[:6]))
-}
+func (s *Gated) String() string { return contentName("gated", s) }
 
 // Steps returns the number of steps.
 func (s *Gated) Steps() int { return len(s.S) - 1 }

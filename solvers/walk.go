@@ -462,10 +462,21 @@ func (w *walk) between(l snr.LogSNR) schedules.Level {
 // eval writes D(x, at) into dst. It is the one place where evaluations happen
 // and are counted.
 func (w *walk) eval(dst, x []float64, at schedules.Level) {
-	if w.err != nil {
-		return
+	if w.err == nil {
+		w.ask(dst, at, w.query(x, at))
 	}
-	q := w.query(x, at)
+}
+
+// evalRows is eval at a level for each row; observers see the first row's.
+func (w *walk) evalRows(dst, x []float64, levels []schedules.Level) {
+	if w.err == nil {
+		q := w.query(x, levels[0])
+		q.At = levels
+		w.ask(dst, levels[0], q)
+	}
+}
+
+func (w *walk) ask(dst []float64, at schedules.Level, q models.Query) {
 	if err := w.problem.Denoiser.Denoise(w.ctx, dst, q); err != nil {
 		w.err = err
 		return
@@ -475,7 +486,7 @@ func (w *walk) eval(dst, x []float64, at schedules.Level) {
 		w.dAt = at
 	}
 	if w.observe != nil {
-		w.observe(Stage{Step: w.index, Stage: w.stage, At: at, X: x, Denoised: dst})
+		w.observe(Stage{Step: w.index, Stage: w.stage, At: at, X: q.X, Denoised: dst})
 	}
 	w.stage++
 }

@@ -10,6 +10,9 @@
 //
 // References:
 //
+//	[chen2024gits] D. Chen et al., On the Trajectory Regularity of ODE-based Diffusion Sampling, arXiv 2405.11326.
+//	[pei2025]    J. Pei et al., Optimal Stepsize for Diffusion Sampling, arXiv 2503.21774.
 //	[shaul2024]  N. Shaul et al., Bespoke Non-Stationary Solvers for Fast Sampling of Diffusion and Flow Models, arXiv 2403.01329.
 //	[squire1998] W. Squire, G. Trapp, Using Complex Variables to Estimate Derivatives of Real Functions, SIAM Review 40 (1998).
+//	[zhou2024]   Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package tune

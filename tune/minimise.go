@@ -119,6 +119,19 @@ func (o *objective) compute(theta []float64) error {
 // search gets stuck as long as that helps, and returns the best parameters and
 // their loss. better, where not nil, hears of every improvement.
 func (o *objective) minimise(theta []float64, iterations int, better func(theta []float64, loss float64)) ([]float64, float64, error) {
+	return lbfgs(o, theta, iterations, better)
+}
+
+func (o *objective) last() (value float64, grad []float64) { return o.value, o.grad }
+
+// target is a function with its gradient, both computed together.
+type target interface {
+	compute(theta []float64) error
+	last() (value float64, grad []float64) // what compute found
+}
+
+// lbfgs is minimise for any target.
+func lbfgs(o target, theta []float64, iterations int, better func(theta []float64, loss float64)) ([]float64, float64, error) {
 	best, loss := slices.Clone(theta), math.Inf(1)
 	var failure error
 	problem := optimize.Problem{
@@ -126,18 +139,20 @@ func (o *objective) minimise(theta []float64, iterations int, better func(theta 
 			if failure = o.compute(x); failure != nil {
 				return math.Inf(1)
 			}
-			if o.value < loss {
-				loss = o.value
+			value, _ := o.last()
+			if value < loss {
+				loss = value
 				copy(best, x)
 				if better != nil {
 					better(best, loss)
 				}
 			}
-			return o.value
+			return value
 		},
 		Grad: func(grad, x []float64) {
 			failure = o.compute(x)
-			copy(grad, o.grad)
+			_, g := o.last()
+			copy(grad, g)
 		},
 		Status: func() (optimize.Status, error) {
 			if failure != nil {

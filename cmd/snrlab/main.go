@@ -81,6 +81,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			translateCommand(),
 			fitCommand(),
 			fitSolverCommand(),
+			optimizeCommand(),
 			reportCommand(),
 			listCommand(),
 			catalogueCommand(),
