@@ -2,6 +2,7 @@ package solvers
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -216,6 +217,19 @@ func choice[T ~uint8](nested map[reflect.Type]func(string) (any, error), names [
 func checkChoice[T ~uint8](field string, names []string, v T) error {
 	if int(v) >= len(names) {
 		return fmt.Errorf("%s = %d: expected one of %q", field, uint8(v), names)
+	}
+	return nil
+}
+
+// checkNoise refuses an η, or a factor of the noise, that is none or has no effect.
+func checkNoise(eta, snoise float64) error {
+	switch {
+	case !(eta >= 0) || math.IsInf(eta, 1):
+		return fmt.Errorf("eta = %g: expected a finite value ≥ 0", eta)
+	case eta == 0 && snoise != 1 && snoise != 0:
+		return fmt.Errorf("snoise = %g has no effect with eta = 0: leave it out", snoise)
+	case eta > 0 && (!(snoise > 0) || math.IsInf(snoise, 1)):
+		return fmt.Errorf("snoise = %g: expected a positive finite factor", snoise)
 	}
 	return nil
 }

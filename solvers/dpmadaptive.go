@@ -193,13 +193,15 @@ func (s DPMAdaptive) stage(r *trial, k int) {
 		q = p
 	}
 	r.at[k] = r.level(a.LogSNR().Half() + q*halfStep(a, to))
-	kernel := s.Predict.kernel(a, r.at[k], 0)
-	if k == 1 {
-		r.lin(r.y, term{kernel.gain, r.x}, term{kernel.moment[0], r.k[0]})
-		return
+	var known nodes
+	known.add(0, r.k[0])
+	if k == 2 {
+		known.add(p/q, r.k[1])
 	}
-	ca, cm := kernel.two(Taylor, p/q)
-	r.lin(r.y, term{kernel.gain, r.x}, term{ca, r.k[0]}, term{cm, r.k[1]})
+	e := s.Predict.exponent(a, r.at[k], 0)
+	var terms [maxTerms]term
+	n := e.terms(&terms, r.x, &known, e.exact(&known))
+	r.lin(r.y, terms[:n]...)
 }
 
 // end leaves the result in r.next and the difference of the two orders in r.diff.
@@ -207,37 +209,28 @@ func (s DPMAdaptive) stage(r *trial, k int) {
 // in r.next, and the result in r.y.
 func (s DPMAdaptive) end(r *trial) {
 	to, _ := s.target(r)
-	k := s.Predict.kernel(r.from, to, 0)
+	e := s.Predict.exponent(r.from, to, 0)
 	scale := r.to.Alpha / to.Alpha
-	k.gain *= scale
-	for i := range k.moment {
-		k.moment[i] *= scale
-	}
-	var low, high [3]float64
+	e.lin, e.gain = scale*e.lin, scale*e.gain
 	p, q := s.places()
-	if s.Order == 2 {
-		low[0] = k.moment[0]
-		high[0], high[1] = k.two(s.Form, p)
-	} else {
-		low[0], low[1] = k.two(s.Form, p)
-		if s.Form == Paper {
-			high[0], high[2] = k.two(Taylor, q)
-		} else {
-			high[0], high[1], high[2] = k.three(p, q)
-		}
+	var all nodes
+	for i, z := range []float64{0, p, q}[:s.Order] {
+		all.add(z, r.k[i])
 	}
-	var diff, result [4]term
+	first := all
+	first.n--
+	low, high := s.Form.weights(&first, e), s.Form.singlestep(&all, e)
+	var diff, result [maxTerms]term
 	for i := range s.Order {
-		diff[i] = term{high[i] - low[i], r.k[i]}
-		result[1+i] = term{high[i], r.k[i]}
+		diff[i] = term{e.gain * (high[i] - low[i]), r.k[i]}
 	}
-	result[0] = term{k.gain, r.x}
 	r.lin(r.diff, diff[:s.Order]...)
+	n := e.terms(&result, r.x, &all, high)
 	if s.Rule == RowRule {
-		r.lin(r.next, result[:1+s.Order]...)
+		r.lin(r.next, result[:n]...)
 		return
 	}
-	r.lin(r.y, result[:1+s.Order]...)
+	r.lin(r.y, result[:n]...)
 	r.lin(r.next, term{1, r.y}, term{-1, r.diff})
 	r.prev = r.kept[0]
 	copy(r.fresh[0], r.next)

@@ -130,39 +130,24 @@ func (s DPMGrid) step(w *walk) {
 	w.order = k + 1
 	// The block's first level and state, and the predictions since.
 	a, x, b := w.from, w.x, w.to
-	u := [3][]float64{w.answer(s.Predict)}
 	if k > 0 {
 		a, x = w.pastLevel(k-1), w.carry[0]
-		u[k] = u[0]
-		for i := range k {
-			u[i] = w.past[k-1-i]
-		}
 	}
+	var p nodes
+	h := halfStep(a, b)
+	for i := k - 1; i >= 0; i-- {
+		p.add(halfStep(a, w.pastLevel(i))/h, w.past[i])
+	}
+	p.add(halfStep(a, w.from)/h, w.answer(s.Predict))
 	copy(w.fresh[0], x)
 	w.pass = renew
-	kernel, h := s.Predict.kernel(a, b, s.Eta), halfStep(a, b)
-	terms := [5]term{{kernel.gain, x}}
-	switch k {
-	case 0:
-		terms[1] = term{kernel.moment[0], u[0]}
-	case 1:
-		ca, cm := kernel.two(s.Form, halfStep(a, w.from)/h)
-		terms[1], terms[2] = term{ca, u[0]}, term{cm, u[1]}
-	case 2:
-		var ca, cm, cn float64
-		if r, r2 := halfStep(a, w.pastLevel(0))/h, halfStep(a, w.from)/h; s.Form == Paper {
-			ca, cn = kernel.two(Taylor, r2)
-		} else {
-			ca, cm, cn = kernel.three(r, r2)
-		}
-		terms[1], terms[2], terms[3] = term{ca, u[0]}, term{cm, u[1]}, term{cn, u[2]}
-	}
-	n := 1 + w.order
+	e := s.Predict.exponent(a, b, s.Eta)
+	var z []float64
 	if s.Eta > 0 {
-		terms[n] = term{s.SNoise * kernel.spread, s.noise(w, a, k)}
-		n++
+		e.spread *= s.SNoise
+		z = s.noise(w, a, k)
 	}
-	w.lin(w.next, terms[:n]...)
+	w.exponential(w.next, e, x, &p, s.Form.singlestep(&p, e), z)
 }
 
 // noise returns the unit normal of the motion from a block's first level a.

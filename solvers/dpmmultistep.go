@@ -68,6 +68,19 @@ func (s *Second) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// weights returns the weights of three answers.
+func (s Second) weights(p *nodes, k exponent) [maxNodes]float64 {
+	var moments [maxNodes]float64
+	k.moments(moments[:p.n])
+	switch s {
+	case HalfSecond:
+		moments[2] /= 2
+	case FlippedSecond:
+		moments[2] = moments[2]/2 - 1
+	}
+	return p.values(p.newton(moments))
+}
+
 func (s DPMMultistep) String() string {
 	name := s.Predict.name(fmt.Sprintf("dpmpp-%dm", s.Order), fmt.Sprintf("dpm-solver-%dm", s.Order))
 	if s.Order == 1 {
@@ -180,34 +193,21 @@ func (s DPMMultistep) step(w *walk) {
 	if s.Opening.step(w, s.Order) {
 		return
 	}
-	w.order = s.Final.order(w.place(), s.Order)
-	a, b := w.from, w.to
-	k, u := s.Predict.kernel(a, b, s.Eta), w.answer(s.Predict)
-	var terms [5]term
-	terms[0] = term{k.gain, w.x}
-	h := halfStep(a, b)
-	switch w.order {
-	case 1:
-		terms[1] = term{k.moment[0], u}
-	case 2:
-		ca, c1 := k.two(s.Form, halfStep(a, w.pastLevel(0))/h)
-		terms[1], terms[2] = term{ca, u}, term{c1, w.past[0]}
-	case 3:
-		switch s.Second {
-		case HalfSecond:
-			k.moment[2] /= 2
-		case FlippedSecond:
-			k.moment[2] = k.moment[2]/2 - b.Alpha
-		}
-		ca, c1, c2 := k.three(halfStep(a, w.pastLevel(0))/h, halfStep(a, w.pastLevel(1))/h)
-		terms[1], terms[2], terms[3] = term{ca, u}, term{c1, w.past[0]}, term{c2, w.past[1]}
+	at := w.place()
+	w.order = s.Final.order(at, s.Order)
+	var p nodes
+	w.answers(&p, s.Predict, at, w.order)
+	k := s.Predict.exponent(w.from, w.to, s.Eta)
+	weights := s.Form.weights(&p, k)
+	if w.order == 3 {
+		weights = s.Second.weights(&p, k)
 	}
-	n := 1 + w.order
+	var z []float64
 	if s.Eta > 0 {
-		terms[n] = term{s.SNoise * k.spread, w.normal(a, b)}
-		n++
+		k.spread *= s.SNoise
+		z = w.normal(w.from, w.to)
 	}
-	w.lin(w.next, terms[:n]...)
+	w.exponential(w.next, k, w.x, &p, weights, z)
 }
 
 // NFE implements [Solver].

@@ -237,38 +237,22 @@ func ancestralDown(eta float64, a, b schedules.Level, g schedules.Grid) (down, u
 
 // singlestep writes into dst the step of an order from w.from to b.
 func (s DPMSinglestep) singlestep(w *walk, dst []float64, b schedules.Level, order int) {
-	a, u := w.from, w.answer(s.Predict)
-	k := s.Predict.kernel(a, b, 0)
-	if order == 1 {
-		w.lin(dst, term{k.gain, w.x}, term{k.moment[0], u})
-		return
-	}
-	tmp, um, un := w.tmp[0], w.tmp[1], w.tmp[2]
-	r := s.R
+	places := [2]float64{s.R, s.R2}
 	if order < s.Order {
-		r = 1. / 2
+		places[0] = 1. / 2
 	}
-	m, r := s.between(w, b, r)
-	km := s.Predict.kernel(a, m, 0)
-	w.lin(dst, term{km.gain, w.x}, term{km.moment[0], u})
-	w.predict(um, tmp, s.Predict, dst, m)
-	if order == 2 {
-		ca, cm := k.two(s.Form, r)
-		w.lin(dst, term{k.gain, w.x}, term{ca, u}, term{cm, um})
-		return
+	var p nodes
+	p.add(0, w.answer(s.Predict))
+	for i, r := range places[:order-1] {
+		m, r := s.between(w, b, r)
+		k, within := s.Predict.exponent(w.from, m, 0), p.within(r)
+		w.exponential(dst, k, w.x, &within, k.exact(&within), nil)
+		u := w.tmp[1+i]
+		w.predict(u, w.tmp[0], s.Predict, dst, m)
+		p.add(r, u)
 	}
-	n, r2 := s.between(w, b, s.R2)
-	kn := s.Predict.kernel(a, n, 0)
-	ca, cm := kn.two(Taylor, r/r2)
-	w.lin(dst, term{kn.gain, w.x}, term{ca, u}, term{cm, um})
-	w.predict(un, tmp, s.Predict, dst, n)
-	if s.Form == Paper {
-		ca, cn := k.two(Taylor, r2)
-		w.lin(dst, term{k.gain, w.x}, term{ca, u}, term{cn, un})
-		return
-	}
-	ca, cm, cn := k.three(r, r2)
-	w.lin(dst, term{k.gain, w.x}, term{ca, u}, term{cm, um}, term{cn, un})
+	k := s.Predict.exponent(w.from, b, 0)
+	w.exponential(dst, k, w.x, &p, s.Form.singlestep(&p, k), nil)
 }
 
 // between returns the level at r of the way from w.from to b, and where it

@@ -40,6 +40,14 @@ func (p *Prediction) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// name returns the name of a method of this prediction.
+func (p Prediction) name(data, noise string) string {
+	if p == PredictNoise {
+		return noise
+	}
+	return data
+}
+
 // answer is what a history holds under p.
 func (p Prediction) answer() answer {
 	if p == PredictNoise {
@@ -61,6 +69,15 @@ type nodes struct {
 func (p *nodes) add(z float64, v []float64) {
 	p.z[p.n], p.v[p.n] = z, v
 	p.n++
+}
+
+// within returns the nodes in a step that ends at z = r.
+func (p *nodes) within(r float64) nodes {
+	q := *p
+	for i := range q.z[:q.n] {
+		q.z[i] /= r
+	}
+	return q
 }
 
 // expMoments writes ∫₀¹ h e^{−h(1−z)} zⁿ dz = n! h φ_{n+1}(−h), n = 0, 1, ….
@@ -148,6 +165,17 @@ func (w *walk) answer(p Prediction) []float64 {
 	return w.d
 }
 
+// predict evaluates y at a level and writes the prediction there into dst; tmp is
+// overwritten.
+func (w *walk) predict(dst, tmp []float64, p Prediction, y []float64, at schedules.Level) {
+	if p == PredictData {
+		w.eval(dst, y, at)
+		return
+	}
+	w.eval(tmp, y, at)
+	w.slope(dst, y, tmp, at)
+}
+
 // answers adds the last n answers at a place, at or before the running step.
 func (w *walk) answers(p *nodes, of Prediction, at place, n int) {
 	a := at.from()
@@ -161,28 +189,21 @@ func (w *walk) answers(p *nodes, of Prediction, at place, n int) {
 	}
 }
 
-// exponent is a step from a to b: the factor of x, and the one of an integral of
-// the answers, with its h.
+// exponent is a step from a to b: the factor of x, the one of an integral of the
+// answers, with its h, and the standard deviation of what is drawn.
 type exponent struct {
-	h, lin, gain float64
-	of           Prediction
+	h, lin, gain, spread float64
+	of                   Prediction
 }
 
-// exponent returns the step of the probability-flow ODE.
-func (p Prediction) exponent(a, b schedules.Level) exponent {
-	k, _ := p.stochastic(a, b, 0)
-	return k
-}
-
-// stochastic returns the step of the equation with noise v, and the standard
-// deviation of what it draws.
-func (p Prediction) stochastic(a, b schedules.Level, v float64) (k exponent, sd float64) {
+// exponent returns the step of the equation with noise v.
+func (p Prediction) exponent(a, b schedules.Level, v float64) exponent {
 	h := halfStep(a, b)
 	if p == PredictNoise {
 		s := b.Alpha * a.Noise()
-		return exponent{h, b.Alpha / a.Alpha, -(1 + v) * s, p}, s * math.Sqrt(-v*math.Expm1(-2*h))
+		return exponent{h, b.Alpha / a.Alpha, -(1 + v) * s, s * math.Sqrt(-v*math.Expm1(-2*h)), p}
 	}
-	return exponent{(1 + v) * h, b.Sigma / a.Sigma * math.Exp(-v*h), b.Alpha, p}, b.Sigma * math.Sqrt(-math.Expm1(-2*v*h))
+	return exponent{(1 + v) * h, b.Sigma / a.Sigma * math.Exp(-v*h), b.Alpha, b.Sigma * math.Sqrt(-math.Expm1(-2*v*h)), p}
 }
 
 // moments writes the integrals of zⁿ, n = 0, 1, …, without the gain.
@@ -206,8 +227,8 @@ func (k exponent) divided(p *nodes) [maxNodes]float64 {
 	return p.newton(moments)
 }
 
-// terms writes the terms of the step from x that takes the answers of p with
-// weights, and returns their number.
+// terms writes the terms of the step from x, without its noise, that takes the
+// answers of p with weights, and returns their number.
 func (k exponent) terms(dst *[maxTerms]term, x []float64, p *nodes, weights [maxNodes]float64) int {
 	dst[0] = term{k.lin, x}
 	for i, c := range weights[:p.n] {
@@ -216,9 +237,13 @@ func (k exponent) terms(dst *[maxTerms]term, x []float64, p *nodes, weights [max
 	return 1 + p.n
 }
 
-// exponential writes that step into dst.
-func (w *walk) exponential(dst []float64, k exponent, x []float64, p *nodes, weights [maxNodes]float64) {
+// exponential writes that step into dst, with the noise z unless it is nil.
+func (w *walk) exponential(dst []float64, k exponent, x []float64, p *nodes, weights [maxNodes]float64, z []float64) {
 	var terms [maxTerms]term
 	n := k.terms(&terms, x, p, weights)
+	if z != nil {
+		terms[n] = term{k.spread, z}
+		n++
+	}
 	w.lin(dst, terms[:n]...)
 }

@@ -45,14 +45,14 @@ func (s RES2S) method() method { return method{evals: 2, scratch: 2, step: s.ste
 
 func (s RES2S) step(w *walk) {
 	y, dy := w.tmp[0], w.tmp[1]
-	k := PredictData.exponent(w.from, w.to)
+	k := PredictData.exponent(w.from, w.to, 0)
 	m := w.between(w.from.LogSNR() + snr.LogSNR(2*s.C2*k.h))
 	w.euler(y, m)
 	w.eval(dy, y, m)
 	var p nodes
 	p.add(0, w.d)
 	p.add(s.C2, dy)
-	w.exponential(w.next, k, w.x, &p, k.exact(&p))
+	w.exponential(w.next, k, w.x, &p, k.exact(&p), nil)
 }
 
 // NFE implements [Solver].
@@ -116,8 +116,8 @@ func (s RESM) step(w *walk) {
 	w.order = min(s.Order, at.known+1)
 	var p nodes
 	w.answers(&p, PredictData, at, w.order)
-	k := PredictData.exponent(w.from, w.to)
-	w.exponential(w.next, k, w.x, &p, k.exact(&p))
+	k := PredictData.exponent(w.from, w.to, 0)
+	w.exponential(w.next, k, w.x, &p, k.exact(&p), nil)
 }
 
 // NFE implements [Solver].

@@ -192,16 +192,8 @@ func (s SASolver) tau(a schedules.Level) float64 {
 // move writes into dst the step from x at a to b with the answers of p and noise
 // z.
 func (s SASolver) move(w *walk, dst []float64, p *nodes, x []float64, a, b schedules.Level, z []float64) {
-	v := s.tau(a) * s.tau(a)
-	k, sd := s.Predict.stochastic(a, b, v)
-	weights := s.Variant.weights(p, k)
-	var terms [maxTerms]term
-	n := k.terms(&terms, x, p, weights)
-	if v > 0 {
-		terms[n] = term{sd, z}
-		n++
-	}
-	w.lin(dst, terms[:n]...)
+	k := s.Predict.exponent(a, b, s.tau(a)*s.tau(a))
+	w.exponential(dst, k, x, p, s.Variant.weights(p, k), z)
 }
 
 // NFE implements [Solver].

@@ -111,7 +111,7 @@ func (s SEEDS) step(w *walk) {
 func (s SEEDS) move(w *walk, dst []float64, levels []schedules.Level, places []float64, answers, z [][]float64, r float64) {
 	n := len(answers)
 	b := levels[n]
-	k, _ := s.Predict.stochastic(w.from, b, 1)
+	k := s.Predict.exponent(w.from, b, 1)
 	// The first answer and the last, if there is another: linear through both, the
 	// last alone in the step of two stages.
 	var p nodes

@@ -172,8 +172,8 @@ func (s UniPC) step(w *walk, skip map[int]bool) {
 	}
 	var p nodes
 	w.answers(&p, s.Predict, at, w.order)
-	k := s.Predict.exponent(w.from, w.to)
-	w.exponential(w.next, k, x, &p, s.Variant.weights(&p, k))
+	k := s.Predict.exponent(w.from, w.to, 0)
+	w.exponential(w.next, k, x, &p, s.Variant.weights(&p, k), nil)
 }
 
 // correct writes into dst the corrected end of the step before, at a place, from
@@ -183,12 +183,12 @@ func (s UniPC) correct(w *walk, dst []float64, at place) {
 	var p nodes
 	w.answers(&p, s.Predict, at, order)
 	p.add(1, w.answer(s.Predict))
-	k := s.Predict.exponent(at.from(), at.to())
+	k := s.Predict.exponent(at.from(), at.to(), 0)
 	weights := s.Variant.weights(&p, k)
 	if s.Published && order > 1 {
 		weights = p.missingRow(k)
 	}
-	w.exponential(dst, k, w.carry[0], &p, weights)
+	w.exponential(dst, k, w.carry[0], &p, weights, nil)
 }
 
 // weights returns the weights of the answers of p.

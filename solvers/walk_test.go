@@ -131,15 +131,17 @@ func TestIPNDMV_Property(t *testing.T) {
 // The Taylor form of e integrates a slope u/(r h), linear in u = ℓ − ℓ_a, exactly
 // in dŝ ∝ e^−u du: its weight is ∫ u e^−u du/(r h ∫ e^−u du) over [0, h], also where
 // e^h overflows. The other forms are constants.
-func TestKernel_Limit_Weight(t *testing.T) {
+func TestForm_Limit_Weight(t *testing.T) {
 	const r = 0.3
 	for _, h := range []float64{0.5, 1, 3, 30, 340, 700} {
 		a := schedules.Level{Alpha: 1, Sigma: 1}
 		b := schedules.Level{Alpha: 1, Sigma: math.Exp(-h)}
-		k := PredictNoise.kernel(a, b, 0)
+		k := PredictNoise.exponent(a, b, 0)
 		weight := func(f Form) float64 {
-			_, c := k.two(f, r)
-			return c / k.moment[0]
+			p := nodes{n: 2}
+			p.z[1] = r
+			w := f.weights(&p, k)
+			return w[1] / (w[0] + w[1]) // of φ₁
 		}
 		want := (1 - (1+h)*math.Exp(-h)) / (r * h * -math.Expm1(-h))
 		// At h = 1/2 the numerator loses one digit.
@@ -149,7 +151,7 @@ func TestKernel_Limit_Weight(t *testing.T) {
 		if got := weight(Paper); math.Abs(got-1/(2*r)) > 1e-15 {
 			t.Errorf("paper: weight at h = %g is %g, expected %g", h, got, 1/(2*r))
 		}
-		if got := weight(Simple); got != 1 {
+		if got := weight(Simple); math.Abs(got-1) > 1e-15 {
 			t.Errorf("simple: weight at h = %g is %g, expected 1", h, got)
 		}
 	}
