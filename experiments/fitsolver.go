@@ -78,6 +78,10 @@ func (f FitSolver) Validate() error {
 	return f.fit().Validate()
 }
 
+// amedLeague is no league of the others: the grid is given and steps are fitted
+// one by one.
+const amedLeague = "AMED, step by step on a given grid"
+
 // stepwise reports a fit that is no end-to-end one: AMED's, step by step on a
 // given grid.
 func (f FitSolver) stepwise() bool { return f.Family == "amed" || f.Family == "amed-net" }
@@ -212,7 +216,7 @@ func (f FitSolver) runStepwise(ctx context.Context, m tune.Model, path string, b
 	if err != nil {
 		return nil, err
 	}
-	r := &FitSolverReport{FitSolver: f, League: "AMED, step by step on a given grid", File: path, Command: f.command(path), Version: Version(), Levels: levels}
+	r := &FitSolverReport{FitSolver: f, League: amedLeague, File: path, Command: f.command(path), Version: Version(), Levels: levels}
 	return r, r.write(ctx, m, tuning, s, file, begun)
 }
 

@@ -82,6 +82,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			fitCommand(),
 			fitSolverCommand(),
 			optimizeCommand(),
+			leaguesCommand(),
 			reportCommand(),
 			listCommand(),
 			catalogueCommand(),
