@@ -209,12 +209,9 @@ type march struct {
 
 // startAdaptive checks a problem and prepares its march.
 func startAdaptive(s Solver, a adaptive, p Problem, x []float64, opts []RunOption) (Stepper, error) {
-	fail := func(format string, args ...any) (Stepper, error) {
-		return nil, fmt.Errorf("solvers: %s: %w", s, fmt.Errorf(format, args...))
-	}
 	rows, err := servable(s, p, x, a.check)
 	if err != nil {
-		return fail("%w", err)
+		return nil, cannotStart(s, err)
 	}
 	dim, n := models.Dim(p.Denoiser), len(x)
 	m := &march{solver: s, method: a, problem: p, rows: rows, dim: dim, order: int(s.Properties().Order)}
@@ -256,18 +253,8 @@ func startAdaptive(s Solver, a adaptive, p Problem, x []float64, opts []RunOptio
 	}
 	m.start, m.argue, m.answer, m.judge, m.settle = m.startRows, m.argueRows, m.answerRows, m.judgeRows, m.settleRows
 
-	var cfg runConfig
-	for _, o := range opts {
-		o(&cfg)
-	}
-	m.observe = cfg.observe
-	if cfg.resume != nil {
-		if err := m.resume(*cfg.resume); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if i, ok := firstNonFinite(m.state); ok {
-		return fail("the start is %g in row %d, column %d: expected finite values", m.state[i], i/dim, i%dim)
+	if m.observe, err = configure(opts, m.resume, m.state, dim); err != nil {
+		return nil, cannotStart(s, err)
 	}
 	return m, nil
 }
@@ -781,14 +768,9 @@ func (m *march) resume(s State) error {
 	case len(s.History) > 1:
 		return fmt.Errorf("the state to resume has %d earlier evaluations: expected at most 1", len(s.History))
 	}
-	for _, list := range [][][]float64{s.History, s.Carry} {
-		for k, a := range list {
-			if len(a) != len(m.state) {
-				return fmt.Errorf("array %d of the state to resume has %d values, the start %d", k, len(a), len(m.state))
-			}
-			if i, bad := firstNonFinite(a); bad {
-				return fmt.Errorf("array %d of the state to resume is %g in row %d, column %d: expected finite values", k, a[i], i/m.dim, i%m.dim)
-			}
+	for k, a := range slices.Concat(s.History, s.Carry) {
+		if err := checkSaved("array", k, a, len(m.state), m.dim); err != nil {
+			return err
 		}
 	}
 	copy(m.state, s.X)

@@ -93,12 +93,33 @@ func (u up) validate() error {
 	return checkEta(u.eta)
 }
 
+// step writes x_b = α_b D + c (x_a − α_a D)/σ_a + g z for an answer d.
+func (u up) step(w *walk, d []float64, c, g float64) {
+	a, b := w.from, w.to
+	w.lin(w.next, term{c / a.Sigma, w.x}, term{b.Alpha - c*a.Alpha/a.Sigma, d}, u.noise(w, g))
+}
+
 // noise draws the term g z of a step, which at η = 0 is nothing.
 func (u up) noise(w *walk, g float64) term {
 	if u.eta == 0 {
 		return term{0, w.x}
 	}
 	return term{u.factor * g, w.normal(w.from, w.to)}
+}
+
+// midpoint is what a method of two evaluations promises that steps down and back
+// up, besides what it is.
+func (p Process) midpoint(eta float64, own string) Properties {
+	order := 1.0
+	if eta == 0 {
+		order = 2
+	}
+	return Properties{
+		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, OwnFirst: p.first() == OwnFirst,
+		Stochastic: eta > 0, Rises: eta == 0,
+		Ends:       p.first().ends(),
+		References: p.references(own),
+	}
 }
 
 // renoise writes x_b = α_b D + c e + g z.

@@ -34,18 +34,10 @@ func (s DPM2AncestralRF) Validate() error { return s.up().validate() }
 
 // Properties implements [Solver].
 func (s DPM2AncestralRF) Properties() Properties {
-	order := 1.0
-	if s.Eta == 0 {
-		order = 2
-	}
-	return Properties{
-		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, OwnFirst: true,
-		Stochastic: s.Eta > 0, Rises: s.Eta == 0,
-		Summary:    "midpoint in σ/(α + σ) past the target and noise back up to it",
-		Equation:   "y_down = y_a + (τ_down − τ_a) (y_m − D_m)/τ_m,  y = x/(α + σ),  τ_m² = τ_a τ_down,  x̂_b = x̂_down + ŝ_up z,  " + Straight.equation(),
-		Ends:       OwnFirst.ends(),
-		References: Straight.references("lu2022"),
-	}
+	p := Straight.midpoint(s.Eta, "lu2022")
+	p.Summary = "midpoint in σ/(α + σ) past the target of a flow and noise back up to it"
+	p.Equation = "y_down = y_a + (τ_down − τ_a) (y_m − D_m)/τ_m,  y = x/(α + σ),  τ_m² = τ_a τ_down,  x̂_b = x̂_down + ŝ_up z,  " + Straight.equation()
+	return p
 }
 
 func (s DPM2AncestralRF) method() method {

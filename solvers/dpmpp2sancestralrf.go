@@ -31,18 +31,11 @@ func (s DPMPP2SAncestralRF) Validate() error { return s.up().validate() }
 
 // Properties implements [Solver].
 func (s DPMPP2SAncestralRF) Properties() Properties {
-	order := 1.0
-	if s.Eta == 0 {
-		order = 2
-	}
-	return Properties{
-		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, OwnFirst: true,
-		Stochastic: s.Eta > 0, Rises: s.Eta == 0,
-		Summary:    "DPM-Solver++(2S) past the target of a flow and noise back up to it",
-		Equation:   "x̂_b = (ŝ_down/ŝ_a) x̂_a + (1 − ŝ_down/ŝ_a) D_m + ŝ_up z,  ŝ_m² = ŝ_a ŝ_down,  " + Straight.equation(),
-		Ends:       OwnFirst.ends() + ", with D_m = D_a",
-		References: Straight.references("lu2022pp"),
-	}
+	p := Straight.midpoint(s.Eta, "lu2022pp")
+	p.Summary = "DPM-Solver++(2S) past the target of a flow and noise back up to it"
+	p.Equation = "x̂_b = (ŝ_down/ŝ_a) x̂_a + (1 − ŝ_down/ŝ_a) D_m + ŝ_up z,  ŝ_m² = ŝ_a ŝ_down,  " + Straight.equation()
+	p.Ends += ", with D_m = D_a"
+	return p
 }
 
 func (s DPMPP2SAncestralRF) method() method {
@@ -64,7 +57,7 @@ func (s DPMPP2SAncestralRF) step(w *walk) {
 		w.euler(y, m)
 		w.eval(d, y, m)
 	}
-	w.lin(w.next, term{c / a.Sigma, w.x}, term{b.Alpha - c*a.Alpha/a.Sigma, d}, s.up().noise(w, g))
+	s.up().step(w, d, c, g)
 }
 
 // NFE implements [Solver].

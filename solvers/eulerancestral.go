@@ -53,9 +53,8 @@ func (s EulerAncestral) method() method {
 }
 
 func (s EulerAncestral) step(w *walk) {
-	a, b := w.from, w.to
-	c, g := s.Process.split(s.Eta, a, b)
-	w.lin(w.next, term{c / a.Sigma, w.x}, term{b.Alpha - c*a.Alpha/a.Sigma, w.d}, s.up().noise(w, g))
+	c, g := s.Process.split(s.Eta, w.from, w.to)
+	s.up().step(w, w.d, c, g)
 }
 
 // NFE implements [Solver].

@@ -163,18 +163,8 @@ func (s ParaDiGMS) start(p Problem, x []float64, opts []RunOption) (*window, err
 	w.active, w.report = make([]int, 0, rows), make([]RowStep, 0, rows)
 	w.walk, w.slide = w.walkLanes, w.slideLanes
 
-	var cfg runConfig
-	for _, o := range opts {
-		o(&cfg)
-	}
-	w.observe = cfg.observe
-	if cfg.resume != nil {
-		if err := w.resume(*cfg.resume); err != nil {
-			return nil, err
-		}
-	}
-	if i, ok := firstNonFinite(w.state); ok {
-		return nil, fmt.Errorf("the start is %g in row %d, column %d: expected finite values", w.state[i], i/dim, i%dim)
+	if w.observe, err = configure(opts, w.resume, w.state, dim); err != nil {
+		return nil, err
 	}
 	for i := range w.lanes {
 		copy(w.lanes[i].x[0], w.rowOf(w.state, i))
@@ -482,11 +472,8 @@ func (w *window) resume(s State) error {
 		return errors.New("the state to resume has earlier evaluations: expected none")
 	}
 	for k, c := range s.Carry {
-		if len(c) != len(w.state) {
-			return fmt.Errorf("carried array %d of the state to resume has %d values, the start %d", k, len(c), len(w.state))
-		}
-		if i, bad := firstNonFinite(c); bad {
-			return fmt.Errorf("carried array %d of the state to resume is %g in row %d, column %d: expected finite values", k, c[i], i/w.dim, i%w.dim)
+		if err := checkSaved("carried array", k, c, len(w.state), w.dim); err != nil {
+			return err
 		}
 	}
 	for i, r := range s.Rows {

@@ -24,6 +24,40 @@ func Resume(s State) RunOption { return func(c *runConfig) { c.resume = &s } }
 // Observe calls f after every denoiser evaluation of a step.
 func Observe(f func(Stage)) RunOption { return func(c *runConfig) { c.observe = f } }
 
+// configure reads the options of a run, puts it where it resumes, and refuses a
+// state that is not finite.
+func configure(opts []RunOption, resume func(State) error, state []float64, dim int) (observe func(Stage), err error) {
+	var cfg runConfig
+	for _, o := range opts {
+		o(&cfg)
+	}
+	if cfg.resume != nil {
+		if err := resume(*cfg.resume); err != nil {
+			return nil, err
+		}
+	}
+	return cfg.observe, checkFinite("the start", state, dim)
+}
+
+// checkSaved refuses an array of a state to resume that is not n finite values.
+func checkSaved(what string, k int, a []float64, n, dim int) error {
+	what = fmt.Sprintf("%s %d of the state to resume", what, k)
+	if len(a) != n {
+		return fmt.Errorf("%s has %d values, the start %d", what, len(a), n)
+	}
+	return checkFinite(what, a, dim)
+}
+
+func checkFinite(what string, a []float64, dim int) error {
+	if i, bad := firstNonFinite(a); bad {
+		return fmt.Errorf("%s is %g in row %d, column %d: expected finite values", what, a[i], i/dim, i%dim)
+	}
+	return nil
+}
+
+// cannotStart says which solver an error at the start is of.
+func cannotStart(s Solver, err error) error { return fmt.Errorf("solvers: %s: %w", s, err) }
+
 // Stage is one denoiser evaluation inside a step. Its arrays are views valid
 // during the call.
 type Stage struct {

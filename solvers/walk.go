@@ -166,12 +166,9 @@ type walk struct {
 
 // start checks a problem and prepares its walk.
 func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Stepper, error) {
-	fail := func(format string, args ...any) (Stepper, error) {
-		return nil, fmt.Errorf("solvers: %s: %w", s, fmt.Errorf(format, args...))
-	}
 	rows, err := servable(s, p, x, m.check)
 	if err != nil {
-		return fail("%w", err)
+		return nil, cannotStart(s, err)
 	}
 	props, dim := s.Properties(), models.Dim(p.Denoiser)
 
@@ -193,18 +190,8 @@ func start(s Solver, m method, p Problem, x []float64, opts []RunOption) (Steppe
 		w.moved = make([]float64, n)
 	}
 
-	var cfg runConfig
-	for _, o := range opts {
-		o(&cfg)
-	}
-	w.observe = cfg.observe
-	if cfg.resume != nil {
-		if err := w.resume(*cfg.resume); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if i, ok := firstNonFinite(w.state); ok {
-		return fail("the start is %g in row %d, column %d: expected finite values", w.state[i], i/dim, i%dim)
+	if w.observe, err = configure(opts, w.resume, w.state, dim); err != nil {
+		return nil, cannotStart(s, err)
 	}
 	return w, nil
 }
@@ -316,11 +303,8 @@ func (w *walk) resume(s State) error {
 		return fmt.Errorf("the state to resume has %d earlier evaluations: expected %d after step %d", len(s.History), known, s.Index)
 	}
 	for k, h := range s.History {
-		if len(h) != len(w.state) {
-			return fmt.Errorf("earlier evaluation %d of the state to resume has %d values, the start %d", k, len(h), len(w.state))
-		}
-		if i, bad := firstNonFinite(h); bad {
-			return fmt.Errorf("earlier evaluation %d of the state to resume is %g in row %d, column %d: expected finite values", k, h[i], i/w.dim, i%w.dim)
+		if err := checkSaved("earlier evaluation", k, h, len(w.state), w.dim); err != nil {
+			return err
 		}
 		copy(w.past[k], h)
 	}
@@ -329,11 +313,8 @@ func (w *walk) resume(s State) error {
 	}
 	w.carried = len(s.Carry) > 0
 	for k, c := range s.Carry {
-		if len(c) != len(w.state) {
-			return fmt.Errorf("carried array %d of the state to resume has %d values, the start %d", k, len(c), len(w.state))
-		}
-		if i, bad := firstNonFinite(c); bad {
-			return fmt.Errorf("carried array %d of the state to resume is %g in row %d, column %d: expected finite values", k, c[i], i/w.dim, i%w.dim)
+		if err := checkSaved("carried array", k, c, len(w.state), w.dim); err != nil {
+			return err
 		}
 		copy(w.carry[k], c)
 	}

@@ -2,11 +2,9 @@ package solvertest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -225,12 +223,7 @@ func adaptiveRows(t *testing.T, s solvers.Solver) {
 	const big = 40000 // work is split over processors
 	g := grids(t)[3]
 	p, x := problem(g, big, 2), spread(g.grid[0], big, 2)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	one := sample(t, s, p, x)
-	runtime.GOMAXPROCS(3)
-	if !slices.Equal(one, sample(t, s, p, x)) {
-		t.Error("the result depends on GOMAXPROCS")
-	}
+	processors(t, s, p, x)
 }
 
 func adaptiveResumes(t *testing.T, s solvers.Solver) {
@@ -240,14 +233,7 @@ func adaptiveResumes(t *testing.T, s solvers.Solver) {
 		whole, visits := journey(t, s, p, x)
 		st := begin(t, s, p, x)
 		for i := 0; ; i++ {
-			b, err := json.Marshal(st.State()) // as a program that was stopped would
-			if err != nil {
-				t.Fatal(err)
-			}
-			var state solvers.State
-			if err := json.Unmarshal(b, &state); err != nil {
-				t.Fatal(err)
-			}
+			state := stored(t, st)
 			got, rest := journey(t, s, p, x, solvers.Resume(state))
 			if !slices.Equal(got, whole) {
 				t.Fatalf("%s: resumed after step %d ends at %v, uninterrupted at %v", g.name, i, got, whole)
@@ -293,29 +279,8 @@ func adaptiveFails(t *testing.T, s solvers.Solver) {
 		}
 		whole := st.State().X
 		for at := range calls {
-			p := p
-			p.Denoiser = flaky{cheap{dim}, at, -1, new(int)}
-			st := begin(t, s, p, x)
-			failures := 0
-			for {
-				before := st.State()
-				_, err := st.Step(context.Background())
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err == nil {
-					continue
-				}
-				var stepErr *solvers.StepError
-				if failures++; failures > 1 || !errors.Is(err, errFlaky) || !errors.As(err, &stepErr) || stepErr.Index != stepOf[at] {
-					t.Fatalf("%s: failure at evaluation %d gives %v", g.name, at, err)
-				}
-				if after := st.State(); after.Index != before.Index || after.Evals != before.Evals || !slices.Equal(after.X, before.X) {
-					t.Fatalf("%s: failure at evaluation %d moved the stepper from %+v to %+v", g.name, at, before, after)
-				}
-			}
-			if failures != 1 || !slices.Equal(st.State().X, whole) {
-				t.Fatalf("%s: repeating the step that failed at evaluation %d ends at %v, expected %v", g.name, at, st.State().X, whole)
+			if i := repeats(t, s, p, x, at, whole); i != stepOf[at] {
+				t.Fatalf("%s: failure at evaluation %d is in step %d, expected %d", g.name, at, i, stepOf[at])
 			}
 		}
 		for _, at := range full {
@@ -333,11 +298,7 @@ func adaptiveFails(t *testing.T, s solvers.Solver) {
 		}
 	}
 	g := grids(t)[3]
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := begin(t, s, problem(g, dim, 1), initial(g.grid[0], dim, 1)).Step(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("a step under a cancelled context gives %v", err)
-	}
+	canceled(t, s, problem(g, dim, 1), initial(g.grid[0], dim, 1))
 }
 
 // unlimited runs on a denoiser that no step size is small enough for.

@@ -308,6 +308,12 @@ func rowsAlone(t *testing.T, s solvers.Solver) {
 	const wide, many = 40, 2000
 	g := grids(t)[3]
 	p, x := problem(g, wide, many), initial(g.grid[0], wide, many)
+	processors(t, s, p, x)
+}
+
+// processors runs on one processor and on three.
+func processors(t *testing.T, s solvers.Solver, p solvers.Problem, x []float64) {
+	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	one := sample(t, s, p, x)
 	runtime.GOMAXPROCS(3)
@@ -323,15 +329,7 @@ func resumes(t *testing.T, s solvers.Solver) {
 		whole := sample(t, s, p, x)
 		st := begin(t, s, p, x)
 		for i := 0; ; i++ {
-			// Through JSON, as a program that was stopped would.
-			b, err := json.Marshal(st.State())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var state solvers.State
-			if err := json.Unmarshal(b, &state); err != nil {
-				t.Fatal(err)
-			}
+			state := stored(t, st)
 			if got := sample(t, s, p, x, solvers.Resume(state)); !slices.Equal(got, whole) {
 				t.Fatalf("%s: resumed after step %d ends at %v, uninterrupted at %v", g.name, i, got, whole)
 			}
@@ -351,6 +349,19 @@ func resumes(t *testing.T, s solvers.Solver) {
 			t.Errorf("%s: stepping ends at %v, running at %v", g.name, st.State().X, whole)
 		}
 	}
+}
+
+// stored returns a state through JSON, as a program that was stopped finds it.
+func stored(t *testing.T, st solvers.Stepper) (state solvers.State) {
+	t.Helper()
+	b, err := json.Marshal(st.State())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &state); err != nil {
+		t.Fatal(err)
+	}
+	return state
 }
 
 // flaky fails, or gives NaN in one place, at one of its calls. What else the
@@ -385,31 +396,46 @@ func retries(t *testing.T, s solvers.Solver) {
 	p, x := problem(g, dim, rows), initial(g.grid[0], dim, rows)
 	whole := sample(t, s, p, x)
 	for at := range s.NFE(g.grid) {
-		p := p
-		p.Denoiser = flaky{cheap{dim}, at, -1, new(int)}
-		st := begin(t, s, p, x)
-		failures := 0
-		for {
-			before := st.State()
-			_, err := st.Step(context.Background())
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err == nil {
-				continue
-			}
-			var stepErr *solvers.StepError
-			if failures++; failures > 1 || !errors.Is(err, errFlaky) || !errors.As(err, &stepErr) {
-				t.Fatalf("failure at evaluation %d gives %v", at, err)
-			}
-			if after := st.State(); after.Index != before.Index || after.Evals != before.Evals || !slices.Equal(after.X, before.X) {
-				t.Fatalf("failure at evaluation %d moved the stepper from %+v to %+v", at, before, after)
-			}
+		repeats(t, s, p, x, at, whole)
+	}
+	canceled(t, s, p, x)
+}
+
+// repeats fails one evaluation, repeats the step, and compares the end with that
+// of the undisturbed run. It returns the index of the step.
+func repeats(t *testing.T, s solvers.Solver, p solvers.Problem, x []float64, at int, whole []float64) (index int) {
+	t.Helper()
+	p.Denoiser = flaky{cheap{models.Dim(p.Denoiser)}, at, -1, new(int)}
+	st := begin(t, s, p, x)
+	failures := 0
+	for {
+		before := st.State()
+		_, err := st.Step(context.Background())
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		if failures != 1 || !slices.Equal(st.State().X, whole) {
-			t.Fatalf("repeating the step that failed at evaluation %d ends at %v, expected %v", at, st.State().X, whole)
+		if err == nil {
+			continue
+		}
+		var stepErr *solvers.StepError
+		if failures++; failures > 1 || !errors.Is(err, errFlaky) || !errors.As(err, &stepErr) {
+			t.Fatalf("failure at evaluation %d gives %v", at, err)
+		}
+		if index = stepErr.Index; index != before.Index {
+			t.Fatalf("failure at evaluation %d is said to be in step %d, expected %d", at, index, before.Index)
+		}
+		if after := st.State(); after.Index != before.Index || after.Evals != before.Evals || !slices.Equal(after.X, before.X) {
+			t.Fatalf("failure at evaluation %d moved the stepper from %+v to %+v", at, before, after)
 		}
 	}
+	if failures != 1 || !slices.Equal(st.State().X, whole) {
+		t.Fatalf("repeating the step that failed at evaluation %d ends at %v, expected %v", at, st.State().X, whole)
+	}
+	return index
+}
+
+func canceled(t *testing.T, s solvers.Solver, p solvers.Problem, x []float64) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := begin(t, s, p, x).Step(ctx); !errors.Is(err, context.Canceled) {
@@ -517,6 +543,11 @@ func refuses(t *testing.T, s solvers.Solver) {
 		"a grid that rises and falls": func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
 			p.Grid = slices.Clone(p.Grid)
 			p.Grid[2], p.Grid[3] = p.Grid[3], p.Grid[2]
+			return nil
+		},
+		"a grid that stands still": func(p *solvers.Problem, x *[]float64) []solvers.RunOption {
+			p.Grid = slices.Clone(p.Grid)
+			p.Grid[3] = p.Grid[2]
 			return nil
 		},
 		"no rows":     func(p *solvers.Problem, x *[]float64) []solvers.RunOption { *x = nil; return nil },
