@@ -173,25 +173,29 @@ func TestDocs_Citations(t *testing.T) {
 		}
 		known := s.references()
 		cited := map[string]bool{}
+		read := func(text string) {
+			for _, m := range citation.FindAllStringSubmatch(text, -1) {
+				for part := range strings.SplitSeq(m[1], ";") {
+					k := key.FindStringSubmatch(part)
+					if k == nil {
+						continue
+					}
+					cited[k[1]] = true
+					if !slices.Contains(known, k[1]) {
+						t.Errorf("%s: [%s] is cited and not in the package's References", s.dir, k[1])
+					}
+				}
+			}
+		}
 		for _, f := range s.files {
 			for _, group := range f.Comments {
 				text, _, _ := strings.Cut(group.Text(), "References:\n")
-				for _, m := range citation.FindAllStringSubmatch(text, -1) {
-					for part := range strings.SplitSeq(m[1], ";") {
-						k := key.FindStringSubmatch(part)
-						if k == nil {
-							continue
-						}
-						cited[k[1]] = true
-						if !slices.Contains(known, k[1]) {
-							t.Errorf("%s: [%s] is cited and not in the package's References", s.dir, k[1])
-						}
-					}
-				}
+				read(text)
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if lit, ok := n.(*ast.BasicLit); ok {
 					cited[strings.Trim(lit.Value, `"`)] = true
+					read(lit.Value)
 				}
 				return true
 			})

@@ -7,8 +7,8 @@ import (
 	"snrlab/solvers"
 )
 
-// Free says which numbers of the linear family are parameters, see
-// [solvers.Linear].
+// Free says which numbers of the linear family are parameters, all of them being
+// the solvers of [shaul2024], see [solvers.Linear].
 type Free struct {
 	Window     int  // newest H_j that a step may use; 0 for all
 	Levels     bool // s_i

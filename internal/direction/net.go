@@ -1,5 +1,9 @@
 // Package direction is the small network that tells AMED where in a step to ask,
 // [zhou2024, section 3.3]: package solvers runs it, package tune trains it.
+//
+// References:
+//
+//	[zhou2024] Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
 package direction
 
 import (
