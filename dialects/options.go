@@ -86,7 +86,7 @@ func (o *Options) Float(key string, otherwise float64) float64 {
 
 // Int returns a whole number, or otherwise if key is absent.
 func (o *Options) Int(key string, otherwise int) int {
-	v := read(o, key, float64(otherwise), "a whole number", func(v float64) bool {
+	v := read(o, key, float64(otherwise), "a whole number of at most 2³¹", func(v float64) bool {
 		return v == math.Trunc(v) && math.Abs(v) <= 1<<31
 	})
 	return int(v)
@@ -100,8 +100,11 @@ func (o *Options) Bool(key string, otherwise bool) bool {
 // Text returns one of the names, or otherwise if key is absent.
 func (o *Options) Text(key, otherwise string, names ...string) string {
 	v := read(o, key, otherwise, "a name", nil)
-	if v != otherwise && !slices.Contains(names, v) {
-		o.Fail(key, "is %q%s", v, spec.Suggest(v, append([]string{otherwise}, names...)))
+	if !slices.Contains(names, otherwise) {
+		names = append([]string{otherwise}, names...)
+	}
+	if !slices.Contains(names, v) {
+		o.Fail(key, "is %q%s", v, spec.Suggest(v, names))
 		return otherwise
 	}
 	return v

@@ -113,6 +113,10 @@ func kindOf(text []byte) (kind, error) {
 		if errors.As(err, &syntax) && int(syntax.Offset) >= len(text) {
 			return "", errors.New("the file is cut off")
 		}
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) {
+			return "", fmt.Errorf("expected a JSON object, the file holds another kind of value: %s", other.Value)
+		}
 		return "", fmt.Errorf("expected a JSON object: %w", err)
 	}
 	format, ok := head["format"]
