@@ -249,6 +249,9 @@ func freshKey(key int64) rng.Key { return rng.New(uint64(key)).Split("unseen", 0
 func (f FitSolver) command(path string) string {
 	c := fmt.Sprintf("snrlab fit-solver --model %s --family %s --nfe %d --rows %d --fresh %d --starts %d --iterations %d --key %d --smax %g --smin %g",
 		f.Model, f.Family, f.NFE, f.Rows, f.Fresh, f.Starts, f.Iterations, f.Key, f.Noisy, f.Clean)
+	if f.RTol != DefaultFitSolver().RTol {
+		c += fmt.Sprintf(" --rtol %g", f.RTol)
+	}
 	if f.Family == "grid" {
 		c += fmt.Sprintf(" --rule '%s'", f.Rule)
 	}

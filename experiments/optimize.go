@@ -158,6 +158,9 @@ func (r *OptimizeGridReport) usual(ctx context.Context, tuning, unseen *tune.Tas
 func (g OptimizeGrid) command(path string) string {
 	c := fmt.Sprintf("snrlab optimize grid --model %s --solver '%s' --nfe %d --method %s --rows %d --fresh %d --key %d --smax %g --smin %g",
 		g.Model, g.Solver, g.NFE, g.Method, g.Rows, g.Fresh, g.Key, g.Noisy, g.Clean)
+	if g.RTol != DefaultOptimizeGrid().RTol {
+		c += fmt.Sprintf(" --rtol %g", g.RTol)
+	}
 	switch g.Method {
 	case "gits", "local":
 		c += fmt.Sprintf(" --teacher %d --paths %d --discount %g", g.Teacher, g.Paths, g.Discount)
