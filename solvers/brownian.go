@@ -22,6 +22,10 @@ import (
 // answered by independent draws for each step and stage, as in [Independent]:
 // churn intervals may overlap, and the noise they add has to be independent all
 // the same.
+//
+// The levels are known beforehand: those of the grids. For methods that choose
+// theirs as they go there is [BrownianTree], on paths of the same law and keys but
+// without the integrals, at 28 draws a value for a new level in place of a look-up.
 type Brownian struct {
 	dim    int
 	lambda []float64                // levels of the union, noisy to clean, without ±Inf

@@ -15,14 +15,15 @@ import (
 // path a row, run by the clock τ = e^λ, and stores nothing of it but the last two
 // points that were asked for: each is found by bisection from the ends of the
 // clock, where every node is a draw that belongs to the row's key and the node's
-// place [li2020]. What [Brownian] draws
-// at levels known beforehand this gives to methods that choose them as they go:
-// an attempt that is refused looked at a path, and the next looks at the same.
+// place [li2020]. What [Brownian] draws at levels known beforehand this gives to
+// methods that choose them as they go: an attempt that is refused looked at a
+// path, and the next looks at the same.
 //
 // Paths are those of [NewBrownian] with the same keys at the edges of its 16384
 // cells. Inside 2²⁸ cells, 9e-8 wide in λ at λ = 0, the path is a straight line;
-// steps are to be far longer. A new level costs a row 28 draws of dim numbers. Requests that do not lead toward less noise are answered by
-// independent draws. Safe for concurrent use.
+// steps are to be far longer. A new level costs a row 28 draws of dim numbers.
+// Requests that do not lead toward less noise are answered by independent draws.
+// Safe for concurrent use.
 type BrownianTree struct {
 	dim    int
 	keys   []rng.Key

@@ -27,10 +27,11 @@ import (
 // see, which makes the law one of order 2; draws = apart draws anew for each.
 //
 // The step from α = 0 is no part of a block. Where the steps do not fill the
-// blocks, final = full makes the noisiest one, or of order 3 two, a step shorter: their errors are local ones, and the order holds. final = lower leaves
-// the rest for the end and takes the last step by itself where it would complete
-// a block, as common code does; final = euler does so always. Both may end on a
-// step of order 1, which caps the order at 2.
+// blocks, final = full makes the noisiest one, or of order 3 two, a step shorter:
+// their errors are local ones, and the order holds. final = lower leaves the rest
+// for the end and takes the last step by itself where it would complete a block,
+// as common code does; final = euler does so always. Both may end on a step of
+// order 1, which caps the order at 2.
 type DPMGrid struct {
 	Order   int        `json:"-"`      // 2 or 3; part of the name
 	Predict Prediction `json:"-"`      // part of the name: dpmpp-2s-grid, dpm-solver-2-grid

@@ -21,9 +21,10 @@ import (
 // the first term is (α_b/α_a) x_a, the factor −σ_b h, and φ is at +h. Order 1,
 // the first term of each, is DDIM with η = 0.
 //
-// Eta > 0 solves dx̂ = (1 + η) e dŝ + √(2η ŝ |dŝ|) dw, which has the same marginals,
-// with the same polynomials: with H = (1 + η) h in place of h, a factor e^{−ηh} before x_a and SNoise σ_b √(1 − e^{−2ηh}) z added
-// for D; a factor 1 + η and SNoise σ_b √(η (e^{2h} − 1)) z for e. η = 1 is
+// Eta > 0 solves dx̂ = (1 + η) e dŝ + √(2η ŝ |dŝ|) dw, which has the same
+// marginals, with the same polynomials: with H = (1 + η) h in place of h, a
+// factor e^{−ηh} before x_a and SNoise σ_b √(1 − e^{−2ηh}) z added for D; a
+// factor 1 + η and SNoise σ_b √(η (e^{2h} − 1)) z for e. η = 1 is
 // SDE-DPM-Solver++ and SDE-DPM-Solver; of order 1 for D it is DDIM with η = 1.
 //
 // One evaluation a step beside the start. Order 3 is reached with start = lean,

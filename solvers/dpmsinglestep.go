@@ -30,9 +30,9 @@ import (
 //
 // Short saves evaluations at the end, the order lists of DPM-Solver-fast: 1 makes
 // the last step one of an order less, and with order 3 also 2 one of two less and
-// 3 the last two steps of orders 2 and 1. With n steps of order 3 that is 3n − Short
-// evaluations; a step of
-// order 1 at the end caps the order at 2. Inner = t counts r and r₂ in the schedule's time.
+// 3 the last two steps of orders 2 and 1. With n steps of order 3 that is 3n −
+// Short evaluations; a step of order 1 at the end caps the order at 2. Inner = t
+// counts r and r₂ in the schedule's time.
 //
 // Eta > 0 is ancestral: the step goes down past b to d and noise comes back up,
 //
@@ -161,7 +161,7 @@ func (s DPMSinglestep) Properties() Properties {
 	p := Properties{
 		Order: order, Evals: s.Order, LastEvals: 1, PathFree: s.Inner == InnerLambda, Between: true,
 		Stochastic: noisy, OwnNoise: s.SChurn > 0, Rises: !noisy, Varies: s.Short > 0,
-		Summary:    "midpoint in log(α/σ), exponential weights for " + s.Predict.name("D", "ε, with churn"),
+		Summary:    "midpoint in log(α/σ), exponential weights for " + s.Predict.name("D", "ε"),
 		Equation:   s.equation(),
 		References: []string{s.Predict.name("lu2022pp", "lu2022"), "zhou2024"},
 	}

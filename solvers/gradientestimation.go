@@ -34,7 +34,7 @@ func (s GradientEstimation) Validate() error {
 func (s GradientEstimation) Properties() Properties {
 	p := Properties{
 		Order: 1, Evals: 1, LastEvals: 1, History: 1, PathFree: true, Rises: true,
-		Summary:    "two-step method in σ/α that extrapolates e by γ",
+		Summary:    "two-step method in σ/α that extrapolates ε by γ",
 		Equation:   "x̂_b = x̂_a + (ŝ_b − ŝ_a) (γ e_a + (1 − γ) e₁)",
 		References: []string{"permenter2023"},
 	}

@@ -37,7 +37,6 @@ func Registry() spec.Registry[Solver] {
 	choice[Inner](nested, innerNames)
 	choice[Draws](nested, drawsNames)
 	choice[StepRule](nested, stepRuleNames)
-	choice[Rule](nested, ruleNames)
 	choice[StepVariance](nested, varianceNames)
 	choice[Process](nested, processNames)
 	choice[Estimate](nested, estimateNames)
@@ -131,10 +130,8 @@ func Registry() spec.Registry[Solver] {
 
 // variants are names used elsewhere for a solver with settings.
 var variants = map[string]string{
-	"LMS": "ab4(last=own)",
-
-	"tAB-DEIS": "deis(in=t)",
-
+	"LMS":                  "ab4(last=own)",
+	"tAB-DEIS":             "deis(in=t)",
 	"DPM2 a":               "dpm-solver-2(eta=1)",
 	"DPM++ 2S a":           "dpmpp-2s(eta=1)",
 	"DPM++ 2M SDE":         "dpmpp-2m(eta=1)",
@@ -147,12 +144,12 @@ var variants = map[string]string{
 }
 
 // Variants returns the names used elsewhere that mean a solver with settings, and
-// what they mean: "DDPM" for "ddim(eta=1)".
+// what they mean: "DPM2 a" for "dpm-solver-2(eta=1)".
 func Variants() map[string]string { return maps.Clone(variants) }
 
 // Parse reads a solver such as "heun" or "ddim(eta=0.5)". It also knows names
 // that are used elsewhere: the aliases of the registry's entries ("DPM++ 2M",
-// "Euler a"), and k-diffusion's LMS for ab4(last=own).
+// "Euler a"), and those of [Variants].
 func Parse(s string) (Solver, error) {
 	r := Registry()
 	name := strings.TrimSpace(s)

@@ -24,9 +24,9 @@ import (
 // D is evaluated once a step, at the predicted state, from which the next step
 // corrects it; so the end of the run is a prediction, and a step to σ = 0 is
 // taken from a corrected state. Order p+1 with start = rk, p with start = lean;
-// the cheap start, of orders 1, 2, …, caps it at 3. Without the corrector order p, capped at 2; with
-// DDIM for the predictor (predictor = false, UniC on DDIM) order 2. Orders
-// above 4 are for exact denoisers on fine grids.
+// the cheap start, of orders 1, 2, …, caps it at 3. Without the corrector order
+// p, capped at 2; with DDIM for the predictor (predictor = false, UniC on DDIM)
+// order 2. Orders above 4 are for exact denoisers on fine grids.
 //
 // Differs from the paper in the sum of the varying form, which the program of
 // [zhao2023] ends one term early and so has order 1: Published selects it.
