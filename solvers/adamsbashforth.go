@@ -19,10 +19,10 @@ import (
 // e = (x − αD)/σ and the method with last = own the LMS of k-diffusion and
 // ρAB-DEIS [zhang2023].
 type AdamsBashforth struct {
-	Order   int        `json:"-"` // 2, 3 or 4; part of the name: ab2, ab3, ab4
-	In      Coordinate `json:"in"`
-	Opening Opening    `json:"start"`
-	Last    Last       `json:"last"`
+	Order   int        `json:"-"`     // 2, 3 or 4; part of the name: ab2, ab3, ab4
+	In      Coordinate `json:"in"`    // the variable that it is a polynomial in
+	Opening Opening    `json:"start"` // how the first steps are taken
+	Last    Last       `json:"last"`  // rule of the step to σ = 0
 }
 
 func (s AdamsBashforth) String() string {

@@ -26,10 +26,10 @@ import (
 // steps. Differs from common code, where the variance in the last step is 0 or
 // 1e-20 by the index of the timestep.
 type DDPM struct {
-	Variance StepVariance `json:"variance"`
-	Fraction float64      `json:"v"`     // of log β in log V, 0 ≤ v ≤ 1; with variance = learned
-	First    First        `json:"first"` // the step out of α = 0
-	Last     Last         `json:"last"`  // the step into σ = 0
+	Variance StepVariance `json:"variance"` // of the noise of a step
+	Fraction float64      `json:"v"`        // of log β in log V, 0 ≤ v ≤ 1; with variance = learned
+	First    First        `json:"first"`    // the step out of α = 0
+	Last     Last         `json:"last"`     // the step into σ = 0
 }
 
 // StepVariance is the variance that [DDPM] draws with.

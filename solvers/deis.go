@@ -27,7 +27,7 @@ import (
 type DEIS struct {
 	Order   int        `json:"order"` // 2 to 6
 	In      Coordinate `json:"in"`    // lambda, t or angle
-	Opening Opening    `json:"start"`
+	Opening Opening    `json:"start"` // how the first steps are taken
 	Final   Final      `json:"final"` // order of the last steps
 }
 

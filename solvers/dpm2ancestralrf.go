@@ -8,9 +8,9 @@ import (
 )
 
 // DPM2AncestralRF is the ancestral midpoint rule of user interfaces for rectified
-// flows, sample_dpm_2_ancestral_RF. In the noise level τ = σ/(α + σ) and the state
-// y = x/(α + σ) of the flow, whose slope is (y − D)/τ, it goes down to the τ_down of
-// the process rf, see [Process], by way of τ_m = √(τ_a τ_down),
+// flows, sample_dpm_2_ancestral_RF [comfyui2023]. In the noise level τ = σ/(α + σ)
+// and the state y = x/(α + σ) of the flow, whose slope is (y − D)/τ, it goes down
+// to the τ_down of the process rf, see [Process], by way of τ_m = √(τ_a τ_down),
 //
 //	y_m    = y_a + (τ_m − τ_a) (y_a − D_a)/τ_a
 //	y_down = y_a + (τ_down − τ_a) (y_m − D(y_m, m))/τ_m

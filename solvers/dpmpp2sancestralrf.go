@@ -6,8 +6,9 @@ import (
 )
 
 // DPMPP2SAncestralRF is the ancestral DPM-Solver++(2S) of user interfaces for
-// rectified flows, sample_dpmpp_2s_ancestral_RF. With ŝ_down and ŝ_up of the process
-// rf, see [Process], and ŝ_m = √(ŝ_a ŝ_down), the middle in log(α/σ),
+// rectified flows, sample_dpmpp_2s_ancestral_RF [comfyui2023]. With ŝ_down and ŝ_up
+// of the process rf, see [Process], and ŝ_m = √(ŝ_a ŝ_down), the middle in
+// log(α/σ),
 //
 //	ŷ   = (ŝ_m/ŝ_a) x̂_a + (1 − ŝ_m/ŝ_a) D_a
 //	x̂_b = (ŝ_down/ŝ_a) x̂_a + (1 − ŝ_down/ŝ_a) D(ŷ, m) + SNoise ŝ_up z

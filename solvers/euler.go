@@ -2,8 +2,8 @@ package solvers
 
 import "snrlab/schedules"
 
-// Euler is the explicit Euler method in (ŝ, x̂) = (σ/α, x/α), in which the
-// probability-flow ODE is dx̂/dŝ = e = (x − αD)/σ:
+// Euler is the explicit Euler method in (ŝ, x̂) = (σ/α, x/α) [karras2022], in which
+// the probability-flow ODE is dx̂/dŝ = e = (x − αD)/σ:
 //
 //	x̂_b = x̂_a + (ŝ_b − ŝ_a) e_a
 //

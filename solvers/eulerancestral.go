@@ -7,8 +7,8 @@ import (
 )
 
 // EulerAncestral steps down past the target in σ/α and adds noise back up to
-// it, the ancestral sampler of k-diffusion and, with process = rf, that of
-// programs for rectified flows. With hats for division by α,
+// it, the ancestral sampler of k-diffusion [crowson2022] and, with process = rf,
+// that of programs for rectified flows [comfyui2023]. With hats for division by α,
 //
 //	x̂_b = x̂_a + (ŝ_down − ŝ_a) e_a + SNoise ŝ_up z,   ŝ_down² + ŝ_up² = ŝ_b²
 //

@@ -26,8 +26,8 @@ import (
 // r below 2 to be stable. Weak and strong order 1, the noise being additive; one
 // evaluation a step. The step out of α = 0 is the named one.
 type EulerMaruyama struct {
-	Variable Variable `json:"variable"`
-	Last     Last     `json:"last"` // own adds noise in the step to σ = 0 too; lambda has no such step
+	Variable Variable `json:"variable"` // what the steps of the SDE count
+	Last     Last     `json:"last"`     // own adds noise in the step to σ = 0 too; lambda has no such step
 }
 
 // Variable is what a scheme is explicit in.

@@ -19,8 +19,8 @@ import (
 // Properties promise. last = own uses the formula in the step to σ = 0 too.
 type IPNDM struct {
 	Order   int     `json:"order"` // 1 to 4
-	Opening Opening `json:"start"`
-	Last    Last    `json:"last"`
+	Opening Opening `json:"start"` // how the first steps are taken
+	Last    Last    `json:"last"`  // rule of the step to σ = 0
 }
 
 func (s IPNDM) String() string { return Registry().Format("ipndm", s) }

@@ -24,9 +24,9 @@ import (
 // uniform grids the weights do not add up to 1, which costs order 4 two orders on
 // smooth families. Published selects theirs.
 type IPNDMV struct {
-	Order     int     `json:"order"` // 2 to 4
-	Opening   Opening `json:"start"`
-	Last      Last    `json:"last"`
+	Order     int     `json:"order"`     // 2 to 4
+	Opening   Opening `json:"start"`     // how the first steps are taken
+	Last      Last    `json:"last"`      // rule of the step to σ = 0
 	Published bool    `json:"published"` // the weights of the program; from order 3
 }
 

@@ -35,12 +35,12 @@ import (
 // The zero value integrates by error control, row by row, to 1e-10. Its
 // density integrates with the state, under the same control.
 type Likelihood struct {
-	Reference  Reference      `json:"reference"` // tolerances
-	OnGrid     bool           `json:"on_grid"`   // step along the problem's grid with Method; the tolerances have no effect
-	Method     Scheme         `json:"method"`    // of OnGrid, in w
-	Divergence DivergenceRule `json:"divergence"`
-	Probe      ProbeLaw       `json:"probe"`
-	Probes     int            `json:"probes"` // a row, for hutchinson; 0 means 1
+	Reference  Reference      `json:"reference"`  // tolerances
+	OnGrid     bool           `json:"on_grid"`    // step along the problem's grid with Method; the tolerances have no effect
+	Method     Scheme         `json:"method"`     // of OnGrid, in w
+	Divergence DivergenceRule `json:"divergence"` // how the divergence is found
+	Probe      ProbeLaw       `json:"probe"`      // law of the estimate's probes
+	Probes     int            `json:"probes"`     // a row, for hutchinson; 0 means 1
 }
 
 // DivergenceRule is how the trace of the posterior covariance is had.

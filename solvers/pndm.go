@@ -19,8 +19,8 @@ import (
 // as iPNDM's off grids uniform in σ/α. last = own uses the formula in the step to
 // σ = 0 too.
 type PNDM struct {
-	Opening PseudoOpening `json:"start"`
-	Last    Last          `json:"last"`
+	Opening PseudoOpening `json:"start"` // how the first steps are taken
+	Last    Last          `json:"last"`  // rule of the step to σ = 0
 }
 
 // PseudoOpening is how [PNDM] takes its first steps.

@@ -32,11 +32,11 @@ import (
 // the corrections come before the prediction, which is what its program does:
 // the result is a prediction.
 type PredictorCorrector struct {
-	Predictor Solver        `json:"predictor"`
-	SNR       float64       `json:"snr"`   // r, 0 < r < 1; the paper's signal-to-noise ratio of a step
-	Steps     int           `json:"steps"` // Langevin steps a level, ≥ 1
-	Size      CorrectorSize `json:"size"`
-	Adjusted  bool          `json:"adjusted"` // accept or refuse, with size = level
+	Predictor Solver        `json:"predictor"` // the solver that takes the steps
+	SNR       float64       `json:"snr"`       // r, 0 < r < 1; the paper's signal-to-noise ratio of a step
+	Steps     int           `json:"steps"`     // Langevin steps a level, ≥ 1
+	Size      CorrectorSize `json:"size"`      // what the size of a Langevin step follows
+	Adjusted  bool          `json:"adjusted"`  // accept or refuse, with size = level
 }
 
 // CorrectorSize is the size ε of a Langevin step. The norms of the paper's rule

@@ -17,10 +17,10 @@ import (
 // Optional churn comes first (see the fields). Stages inside a step take their
 // levels from the problem's schedule.
 type RK struct {
-	Method Scheme     `json:"method"`
-	In     Coordinate `json:"in"`
-	Alpha  float64    `json:"alpha"` // of method = alpha: place of the second stage, 0 < α ≤ 1
-	Last   Last       `json:"last"`
+	Method Scheme     `json:"method"` // the tableau
+	In     Coordinate `json:"in"`     // the variable that it integrates in
+	Alpha  float64    `json:"alpha"`  // of method = alpha: place of the second stage, 0 < α ≤ 1
+	Last   Last       `json:"last"`   // rule of the step to σ = 0
 	SChurn float64    `json:"schurn"` // churn per run, shared by its steps; 0 is none
 	SMin   float64    `json:"stmin"`  // least σ/α that is churned
 	SMax   float64    `json:"stmax"`  // greatest σ/α that is churned

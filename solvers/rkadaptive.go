@@ -25,10 +25,10 @@ import (
 // and two more to begin. The order promised is that of the error in h; the
 // error of a run is proportional to the tolerance.
 type RKAdaptive struct {
-	Method   Scheme     `json:"method"` // bs23, dopri5 or dop853
-	In       Coordinate `json:"in"`
-	RTol     float64    `json:"rtol"`
-	ATol     float64    `json:"atol"`
+	Method   Scheme     `json:"method"`   // bs23, dopri5 or dop853
+	In       Coordinate `json:"in"`       // the variable that it integrates in
+	RTol     float64    `json:"rtol"`     // error of a step, relative to the state
+	ATol     float64    `json:"atol"`     // and absolute
 	First    float64    `json:"first"`    // size of the first attempt in the variable; 0 chooses it
 	MaxSteps int        `json:"maxsteps"` // attempts of a row
 }

@@ -29,12 +29,12 @@ import (
 // Variant is what [UniPC] calls so, B(h) where two answers are combined: bh1 is
 // what the program of [xue2023] uses for D, vary what it uses for e.
 type SASolver struct {
-	Predictor  int        `json:"predictor"` // answers combined, 1 to 6
-	Corrector  int        `json:"corrector"` // answers combined, 1 to 7; 0 corrects nothing
-	Tau        float64    `json:"tau"`       // τ ≥ 0
-	SMin       float64    `json:"stmin"`     // least σ/α with noise
-	SMax       float64    `json:"stmax"`     // greatest σ/α with noise
-	Variant    Variant    `json:"variant"`
+	Predictor  int        `json:"predictor"`  // answers combined, 1 to 6
+	Corrector  int        `json:"corrector"`  // answers combined, 1 to 7; 0 corrects nothing
+	Tau        float64    `json:"tau"`        // τ ≥ 0
+	SMin       float64    `json:"stmin"`      // least σ/α with noise
+	SMax       float64    `json:"stmax"`      // greatest σ/α with noise
+	Variant    Variant    `json:"variant"`    // weight of the slope in a step of two answers
 	Predict    Prediction `json:"predict"`    // what is interpolated
 	Opening    Opening    `json:"start"`      // how the first steps are taken, with tau = 0
 	Final      Final      `json:"final"`      // order of the last steps

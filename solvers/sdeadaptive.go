@@ -38,9 +38,9 @@ import (
 // x' of this step and the one before), and in the step to σ = 0, which is the
 // named one from the grid's last level before it.
 type SDEAdaptive struct {
-	Variable Variable `json:"variable"`
-	RTol     float64  `json:"rtol"`
-	ATol     float64  `json:"atol"`
+	Variable Variable `json:"variable"` // what step sizes count
+	RTol     float64  `json:"rtol"`     // error of a step, relative to the state
+	ATol     float64  `json:"atol"`     // and absolute
 	First    float64  `json:"first"`    // size of the first attempt: in log(α/σ), σ/α or t
 	MaxSteps int      `json:"maxsteps"` // attempts of a row
 }

@@ -200,9 +200,9 @@ func (s Step) Clone() Step {
 
 // State is a Stepper between two steps.
 type State struct {
-	Solver  string      `json:"solver"`
-	Index   int         `json:"index"` // steps done
-	Evals   int         `json:"evals"`
+	Solver  string      `json:"solver"` // its text
+	Index   int         `json:"index"`  // steps done
+	Evals   int         `json:"evals"`  // so far
 	X       []float64   `json:"x"`
 	History [][]float64 `json:"history,omitempty"` // method-specific, newest first
 	Carry   [][]float64 `json:"carry,omitempty"`   // method-specific, what the last step passed on
@@ -219,7 +219,7 @@ type RowState struct {
 	Rejected bool       `json:"rejected,omitempty"` // the last attempt was
 	Known    bool       `json:"known,omitempty"`    // History holds the answer of the first evaluation
 	Tries    int        `json:"tries"`              // attempts
-	Evals    int        `json:"evals"`
+	Evals    int        `json:"evals"`              // so far
 }
 
 // Noise is a source of standard normal numbers for stochastic steps.
