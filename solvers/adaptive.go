@@ -120,8 +120,7 @@ type trial struct {
 	took    bool // this attempt was accepted
 	failure error
 
-	coef [maxTerms]float64
-	src  [maxTerms][]float64
+	sum sum
 }
 
 // level returns the level at a reading of the clock.
@@ -129,46 +128,24 @@ func (r *trial) level(u float64) schedules.Level { return r.m.level(u) }
 
 // lin writes Σ cᵢ vᵢ into dst, which is none of the vᵢ.
 func (r *trial) lin(dst []float64, terms ...term) {
-	if r.failure != nil {
-		return
-	}
-	for i, t := range terms {
-		r.coef[i], r.src[i] = t.c, t.v
-	}
-	if !combine(dst, r.coef[:len(terms)], r.src[:len(terms)]) {
-		for i, t := range terms { // combine used the places
-			r.src[i] = t.v
-		}
-		r.failure = r.nonFinite(dst, r.src[:len(terms)])
+	if r.failure == nil && !r.sum.of(dst, terms) {
+		r.failure = r.nonFinite(dst, vectors(terms))
 	}
 }
 
 // euler writes into dst the state at b of DDIM from the row's state and the
 // denoiser's answer there, see [walk.euler].
 func (r *trial) euler(dst []float64, b schedules.Level) {
-	d := r.m.rowOf(r.m.d, r.row)
-	gain := -b.Alpha * math.Expm1(-halfStep(r.from, b))
-	if b.Sigma == 0 {
-		r.lin(dst, term{gain, d})
-		return
-	}
-	r.lin(dst, term{b.Sigma / r.from.Sigma, r.x}, term{gain, d})
+	keep, gain := eulerWeights(r.from, b)
+	r.lin(dst, term{keep, r.x}, term{gain, r.m.rowOf(r.m.d, r.row)})
 }
 
 func (r *trial) nonFinite(dst []float64, src [][]float64) error {
 	j, _ := firstNonFinite(dst)
 	e := &NonFiniteError{Row: r.row, Col: j, Value: dst[j], Source: "arithmetic", Stage: max(r.m.stage-1, 0), At: r.at[r.m.call]}
-	for _, v := range src {
-		is := func(z []float64) bool { return &z[0] == &v[0] }
-		switch {
-		case finite(v[j]):
-		case slices.ContainsFunc(r.z, is):
-			e.Value, e.Source = v[j], "noise"
-		default:
-			e.Value, e.Source = v[j], "denoiser"
-		}
-	}
-	return e
+	return e.blame(src, j, func(v []float64) bool {
+		return slices.ContainsFunc(r.z, func(z []float64) bool { return &z[0] == &v[0] })
+	})
 }
 
 // march runs an adaptive method.

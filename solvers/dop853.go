@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"snrlab/internal/par"
-	"snrlab/internal/simd"
 )
 
 // dop853 integrates the independent rows of dy/dt = f(t, y) by the explicit
@@ -72,17 +71,9 @@ func (w *rowScratch) add(c float64, v []float64) {
 	w.n++
 }
 
-// into writes the sum into dst, six terms at a time, the running sum being one
-// of them, and empties w.
+// into writes the sum into dst and empties w.
 func (w *rowScratch) into(dst []float64) {
-	for lo := 0; ; lo += 5 {
-		hi := min(lo+6, w.n)
-		simd.Lin(dst, w.coef[lo:hi], w.src[lo:hi]...)
-		if hi == w.n {
-			break
-		}
-		w.coef[hi-1], w.src[hi-1] = 1, dst
-	}
+	combine(dst, w.coef[:w.n], w.src[:w.n])
 	w.n = 0
 }
 

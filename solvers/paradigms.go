@@ -174,13 +174,12 @@ func (s ParaDiGMS) start(p Problem, x []float64, opts []RunOption) (*window, err
 
 // step is DDIM's, and the named ones.
 func (s ParaDiGMS) step(a, b schedules.Level) affine {
-	t := affine{a: b.Sigma / a.Sigma, b: -b.Alpha * math.Expm1(-halfStep(a, b))}
+	var t affine
+	t.a, t.b = eulerWeights(a, b)
 	switch {
 	case a.Alpha == 0: // and nothing is lagged, the first sweep being of one point
 		return affine{a: t.a, b: t.b, keep: t.a}
-	case b.Sigma == 0:
-		t = affine{b: b.Alpha}
-	case s.Eta > 0:
+	case s.Eta > 0 && b.Sigma > 0:
 		c, g := etaSplit(s.Eta, a, b)
 		t = affine{a: c / a.Sigma, b: b.Alpha - c*a.Alpha/a.Sigma, c: g}
 	}

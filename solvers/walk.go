@@ -159,9 +159,8 @@ type walk struct {
 	err   error
 
 	// What a call would allocate.
-	at   [1]schedules.Level
-	coef [maxTerms]float64
-	src  [maxTerms][]float64
+	at  [1]schedules.Level
+	sum sum
 }
 
 // start checks a problem and prepares its walk.
@@ -521,12 +520,13 @@ func (w *walk) place() place { return place{w.index, w.problem.Grid, w.known} }
 // which is DDIM, the first order of every method here, the named start from
 // α = 0 and, at σ_b = 0, the last-step rule Denoise.
 func (w *walk) euler(dst []float64, b schedules.Level) {
-	gain := -b.Alpha * math.Expm1(-halfStep(w.from, b))
-	if b.Sigma == 0 {
-		w.lin(dst, term{gain, w.d})
-		return
-	}
-	w.lin(dst, term{b.Sigma / w.from.Sigma, w.x}, term{gain, w.d})
+	keep, gain := eulerWeights(w.from, b)
+	w.lin(dst, term{keep, w.x}, term{gain, w.d})
+}
+
+// eulerWeights are those of x and D.
+func eulerWeights(a, b schedules.Level) (keep, gain float64) {
+	return b.Sigma / a.Sigma, -b.Alpha * math.Expm1(-halfStep(a, b))
 }
 
 // halfStep returns h = (λ_b − λ_a)/2 = log(α_b/σ_b) − log(α_a/σ_a), the step
@@ -539,6 +539,14 @@ type term struct {
 	v []float64
 }
 
+func vectors(terms []term) [][]float64 {
+	var v [][]float64
+	for _, t := range terms {
+		v = append(v, t.v)
+	}
+	return v
+}
+
 // maxTerms is the longest combination that a method makes, chunk the longest
 // that one pass over memory does.
 const (
@@ -546,20 +554,26 @@ const (
 	chunk    = 6
 )
 
+// sum is the scratch of a linear combination.
+type sum struct {
+	coef [maxTerms]float64
+	src  [maxTerms][]float64
+}
+
+// of writes Σ cᵢ vᵢ into dst, which is none of the vᵢ, and reports whether all
+// values are finite.
+func (s *sum) of(dst []float64, terms []term) bool {
+	for i, t := range terms {
+		s.coef[i], s.src[i] = t.c, t.v
+	}
+	return combine(dst, s.coef[:len(terms)], s.src[:len(terms)])
+}
+
 // lin writes Σ cᵢ vᵢ into dst, which is none of the vᵢ, and fails if a value is
 // not finite.
 func (w *walk) lin(dst []float64, terms ...term) {
-	if w.err != nil {
-		return
-	}
-	for i, t := range terms {
-		w.coef[i], w.src[i] = t.c, t.v
-	}
-	if !combine(dst, w.coef[:len(terms)], w.src[:len(terms)]) {
-		for i, t := range terms { // combine used the places
-			w.src[i] = t.v
-		}
-		w.err = w.nonFinite(dst, w.src[:len(terms)])
+	if w.err == nil && !w.sum.of(dst, terms) {
+		w.err = w.nonFinite(dst, vectors(terms))
 	}
 }
 
@@ -572,10 +586,15 @@ func (w *walk) nonFinite(dst []float64, src [][]float64) error {
 	if w.stage > 0 {
 		e.At = w.at[0]
 	}
+	return e.blame(src, i, w.isNoise)
+}
+
+// blame names the source of value i where a combination had it from a vector.
+func (e *NonFiniteError) blame(src [][]float64, i int, isNoise func(v []float64) bool) error {
 	for _, v := range src {
 		switch {
 		case finite(v[i]):
-		case w.isNoise(v):
+		case isNoise(v):
 			e.Value, e.Source = v[i], "noise"
 		default:
 			e.Value, e.Source = v[i], "denoiser"

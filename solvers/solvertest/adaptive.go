@@ -335,18 +335,10 @@ func adaptiveAllocatesOn(t *testing.T, s solvers.Solver, g named) {
 	t.Helper()
 	const dim, rows, runs = 16, 4, 8
 	st := begin(t, s, problem(g, dim, rows), spread(g.grid[0], dim, rows))
-	ctx := context.Background()
-	if _, err := st.Step(ctx); err != nil {
+	if _, err := st.Step(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	allocs := testing.AllocsPerRun(runs, func() {
-		if _, err := st.Step(ctx); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocs != 0 {
-		t.Errorf("%g allocations a step", allocs)
-	}
+	stepsAllocate(t, st, runs)
 }
 
 // adaptivePathFree compares x/α at the end of runs over the same λ.
