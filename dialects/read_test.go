@@ -170,7 +170,13 @@ func TestReadConfig(t *testing.T) {
 		`{"_class_name":"EulerDiscreteScheduler","beta_start":"0.1"}`:       "config.beta_start",
 		`{"_class_name":"EulerDiscreteScheduler","num_train_timesteps":-1}`: "num_train_timesteps",
 		`{"_class_name":"EulerDiscreteScheduler","trained_betas":[0.1,2]}`:  "below 1",
-		`{"_class_name":"EulerDiscreteScheduler","trained_betas":[]}`:       "config",
+
+		`{"_class_name":"EulerDiscreteScheduler","num_train_timesteps":1e11}`:                                  "config.num_train_timesteps is 1e11: expected a whole number of at most 2³¹",
+		`{"_class_name":"EulerDiscreteScheduler","beta_schedule":"cubic"}`:                                     `is "cubic" (expected one of linear, scaled_linear`,
+		`{"_class_name":"DPMSolverMultistepScheduler","solver_order":7}`:                                       "config.solver_order is 7: expected 1 to 3",
+		`{"_class_name":"DDIMScheduler","rescale_betas_zero_snr":true}`:                                        "ε says nothing of x₀",
+		`{"_class_name":"DPMSolverMultistepScheduler","use_karras_sigmas":true,"use_exponential_sigmas":true}`: "use_karras_sigmas and use_exponential_sigmas: expected one of them",
+		`{"_class_name":"EulerDiscreteScheduler","trained_betas":[]}`:                                          "config",
 	} {
 		if _, err := ReadConfig("x.json", []byte(text), 8); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, expected %q", text, err, want)

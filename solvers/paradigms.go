@@ -27,7 +27,7 @@ import (
 //
 // The window slides to the last of these, and points that enter are guessed by
 // steps with the last answer held. The fixed point is the path of [DDIM] with
-// the same η, whose noise it draws; n steps reach it in at most n sweeps.
+// the same η, whose noise it draws; n steps reach it in at most n sweeps. Order 1.
 //
 // A [Step] is one sweep: steps count the evaluations in sequence, Step.Evals
 // those in all, of the row that took the most. Every row slides by itself, so

@@ -23,8 +23,8 @@
 //
 // Multistep methods may open with lower orders or with Runge–Kutta steps: see
 // [Opening]. Stochastic ones ask a [Noise] source for unit normal numbers,
-// scaled by themselves: [Independent], [Brownian] or [Replay]. [Reference]
-// integrates the probability-flow ODE to a tolerance.
+// scaled by themselves: [Independent], [Brownian], [BrownianTree] or [Replay].
+// [Reference] integrates the probability-flow ODE to a tolerance.
 //
 // References:
 //
@@ -223,7 +223,8 @@ type RowState struct {
 }
 
 // Noise is a source of standard normal numbers for stochastic steps.
-// [Independent], [Brownian] and [Replay] are the sources of this package.
+// [Independent], [Brownian], [BrownianTree] and [Replay] are the sources of this
+// package.
 type Noise interface {
 	// Normal fills req.Z, rows×dim, and req.Integral and req.Uniform if not nil.
 	Normal(req NoiseRequest) error
