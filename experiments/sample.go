@@ -32,15 +32,17 @@ type Sample struct {
 	Start    string `toml:"start" json:"start"` // "prior": x = σz; "exact": x from the exact marginal of the first level
 }
 
-// DefaultSample returns a Sample that needs no other field.
+// DefaultSample returns a Sample that needs no other field. Its solver and its
+// spacing are the fixed pair of least error over the five problems of
+// docs/ranking.md at 5 to 20 evaluations, with a step to σ = 0 at the end.
 func DefaultSample() Sample {
 	return Sample{
 		Header:   Header{Kind: "sample", Name: "sample"},
 		Model:    "digits",
 		Class:    -1,
 		Schedule: "edm",
-		Spacing:  "karras(last=zero)",
-		Solver:   "dpmpp-2m",
+		Spacing:  "arctan-log(c=0.25,k=0.05,last=zero)",
+		Solver:   "ab4(in=angle)",
 		Steps:    20,
 		Rows:     64,
 		Key:      1,
