@@ -56,6 +56,7 @@ func Spacings() spec.Registry[Spacing] {
 			{Name: "uniform-lambda", Summary: "uniform in λ", Aliases: []string{"exponential", "logsnr"}, Default: UniformLambda{}},
 			{Name: "polyexponential", Summary: "log(σ/α) as a power of a uniform ramp", Default: Polyexponential{Rho: 1}},
 			{Name: "arctan-log", Summary: "uniform in arctan(ŝ/√c) + k log ŝ with ŝ = σ/α", Default: ArctanLog{C: 0.25, K: 0.02}},
+			{Name: "free-start", Summary: "a long first step that asks nothing, then arctan-log, both from the data's total variance", Default: FreeStart{Total: 0.5}},
 			{Name: "uniform-t", Summary: "uniform in the schedule's time", Default: UniformT{}},
 			{Name: "quadratic", Summary: "uniform in the root of the schedule's time", Default: Quadratic{}},
 			{Name: "time-uniform", Summary: "uniform in the time of a vp-linear process fitted to the ends", Default: TimeUniform{Rho: 1, Eps: 1e-3}},

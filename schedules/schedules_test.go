@@ -120,7 +120,7 @@ func TestParse_Property(t *testing.T) {
 		}
 	})
 	for _, name := range []string{
-		"karras", "karras(rho=3,smin=0.1,smax=4,last=zero)", "uniform-lambda(last=zero)", "arctan-log(c=0.3,k=0,last=zero)", "polyexponential(rho=2)", "uniform-t(tmin=0.001)",
+		"karras", "karras(rho=3,smin=0.1,smax=4,last=zero)", "uniform-lambda(last=zero)", "arctan-log(c=0.3,k=0,last=zero)", "free-start(total=2,smin=0.01,last=zero)", "polyexponential(rho=2)", "uniform-t(tmin=0.001)",
 		"quadratic(smin=0.01)", "time-uniform(rho=2)", "leading", "leading(offset=1,last=min)", "linspace", "trailing(last=min)",
 		"list(sigmas=[80,1,0])", "list(lambdas=[-Inf,0,+Inf])", "list(times=[1,0.5])",
 	} {

@@ -101,6 +101,7 @@ func Registry() spec.Registry[Solver] {
 		{Name: "res-m", Default: RESM{Order: 2}, Aliases: []string{"RES multistep"}},
 		{Name: "seeds", Default: SEEDS{Stages: 3, Predict: PredictNoise}, Aliases: []string{"SEEDS-3"}},
 		{Name: "er-sde", Default: ERSDE{Order: 3}, Aliases: []string{"ER-SDE-Solver-3"}},
+		{Name: "gaussian-secant", Default: GaussianSecant{Order: 2}},
 		{Name: "gradient-estimation", Default: GradientEstimation{Gamma: 2}, Aliases: []string{"GE"}},
 		{Name: "restart", Default: Restart{Intervals: "[0.06:0.3:2]", SNoise: 1}, Aliases: []string{"Restart"}},
 

@@ -30,6 +30,7 @@
 //
 //	[bao2022]      F. Bao, C. Li, J. Zhu, B. Zhang, Analytic-DPM: an Analytic Estimate of the Optimal Reverse Variance in Diffusion Probabilistic Models, arXiv 2201.06503.
 //	[bao2022cov]   F. Bao et al., Estimating the Optimal Covariance with Imperfect Mean in Diffusion Probabilistic Models, arXiv 2206.07309.
+//	[barzilai1988] J. Barzilai, J. M. Borwein, Two-Point Step Size Gradient Methods, IMA Journal of Numerical Analysis 8 (1988).
 //	[comfyui2023]  ComfyUI, https://github.com/comfyanonymous/ComfyUI.
 //	[crowson2022]  K. Crowson, k-diffusion, https://github.com/crowsonkb/k-diffusion.
 //	[cui2023]      Q. Cui, X. Zhang, Z. Lu, Q. Liao, Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models, arXiv 2309.06169.
