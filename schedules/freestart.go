@@ -29,17 +29,17 @@ func (f FreeStart) Validate() error {
 	return nil
 }
 
-// Grid returns the levels of n steps.
+// Grid returns the levels of n steps; one step goes from end to end.
 func (f FreeStart) Grid(s Schedule, n int) (Grid, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	if n < 2 {
-		return nil, fmt.Errorf("schedules: free-start of %d steps: expected at least 2, of which the first asks nothing", n)
-	}
 	sp, err := newSpan(s, n, f.Last, f.SMin, f.SMax)
 	if err != nil {
 		return nil, err
+	}
+	if n == 1 {
+		return sp.grid(nil) // no level lies between
 	}
 	if sp.clean.Sigma == 0 {
 		return nil, sp.finite("free-start", true)

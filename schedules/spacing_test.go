@@ -199,7 +199,6 @@ func TestSpacing_Refuses(t *testing.T) {
 		{"karras(rho=0)", "edm", 5, "rho"},
 		{"arctan-log(c=0)", "edm", 5, "c = 0"},
 		{"free-start(total=0)", "edm", 5, "total = 0"},
-		{"free-start", "edm", 1, "at least 2"},
 		{"free-start(total=1e-9)", "edm", 3, "larger total"},
 		{"free-start(smax=10)", "rf", 5, "give smin"},
 		{"arctan-log(k=-1)", "edm", 5, "k = -1"},
@@ -356,5 +355,28 @@ func TestArctanLog_Property(t *testing.T) {
 		if math.Abs(wide[i].Sigma/even[i].Sigma-1) > 1e-7 { // the arctan is 1e-9 of the whole
 			t.Errorf("k = 1e9: level %d is %g, uniform in λ %g", i, wide[i].Sigma, even[i].Sigma)
 		}
+	}
+}
+
+// With asked = n − 1 steps after the first, the levels are uniform in
+// arctan(ŝ/√(T/10)) + log ŝ/(5 asked) from the ŝ where 1/ŝ = 4/(√T asked) + 1/80.
+func TestFreeStart_Values(t *testing.T) {
+	const total, asked = 0.5, 5
+	g := mustGrid(t, "edm", "free-start(total=0.5)", asked+1).Noises()
+	if first := 1 / (4/(math.Sqrt(total)*asked) + 1./80); math.Abs(g[1]-first) > 1e-14 {
+		t.Errorf("the first step goes to %g, expected %g", g[1], first)
+	}
+	if g[0] != 80 || g[asked+1] != 0.002 {
+		t.Errorf("ends %g and %g, expected 80 and 0.002", g[0], g[asked+1])
+	}
+	place := func(s float64) float64 { return math.Atan(s/math.Sqrt(total/10)) + math.Log(s)/(5*asked) }
+	a, b := place(g[1]), place(0.002)
+	for i := range asked {
+		if want := a + (b-a)*float64(i)/asked; math.Abs(place(g[i+1])-want) > 1e-13 {
+			t.Errorf("level %d is at %.15g, expected %.15g", i+1, place(g[i+1]), want)
+		}
+	}
+	if one := mustGrid(t, "edm", "free-start", 1).Noises(); len(one) != 2 || one[0] != 80 || one[1] != 0.002 {
+		t.Errorf("one step goes through %v, expected 80 and 0.002", one)
 	}
 }
