@@ -169,28 +169,43 @@ func (s AMED) method() method {
 func (s AMED) step(w *walk, n amedNumbers) {
 	a, b := w.from.Noise(), w.to.Noise()
 	r, c, kappa := of(n.r, w.index), of(n.c, w.index), of(n.kappa, w.index)
-	m := math.Exp(r*math.Log(b) + (1-r)*math.Log(a))
-	mid := w.to
-	if r < 1 {
-		mid = w.between(snr.FromSigma(m))
-	}
-	e, y, d, dm, tmp := w.tmp[0], w.tmp[1], w.d, w.tmp[2], w.tmp[3]
-	if s.AFS && w.index == 0 {
-		w.lin(e, term{1 / (w.from.Alpha * math.Hypot(1, a)), w.x})
-		w.lin(w.d, term{1 / w.from.Alpha, w.x}, term{-a, e})
-	} else {
-		w.eval(d, w.x, w.from)
-		w.slope(e, w.x, d, w.from)
-	}
-	w.lin(y, term{mid.Alpha / w.from.Alpha, w.x}, term{mid.Alpha * (m - a), e})
-	w.toldAt(dm, y, mid, m, kappa*m, tmp)
-	w.slope(w.tmp[4], y, dm, mid)
+	e, d := w.tmp[0], w.tmp[4]
+	w.firstSlope(e, s.AFS)
+	w.slopeAhead(d, e, r, kappa, w.tmp[1:4])
 	straight := 0.0
 	if s.Blend {
 		straight = 1 - 1/(2*r)
 	}
 	h := w.to.Alpha * c * (b - a)
-	w.lin(w.next, term{w.to.Alpha / w.from.Alpha, w.x}, term{h * (1 - straight), w.tmp[4]}, term{h * straight, e})
+	w.lin(w.next, term{w.to.Alpha / w.from.Alpha, w.x}, term{h * (1 - straight), d}, term{h * straight, e})
+}
+
+// firstSlope writes e(x̂_a, a) and w.d; with afs, in the first step, those of data
+// that is standard normal, without an evaluation.
+func (w *walk) firstSlope(e []float64, afs bool) {
+	if afs && w.index == 0 {
+		a := w.from.Noise()
+		w.lin(e, term{1 / (w.from.Alpha * math.Hypot(1, a)), w.x})
+		w.lin(w.d, term{1 / w.from.Alpha, w.x}, term{-a, e})
+		return
+	}
+	w.eval(w.d, w.x, w.from)
+	w.slope(e, w.x, w.d, w.from)
+}
+
+// slopeAhead writes (y − D(y, κm))/m, where y is the state that Euler's step along
+// e takes to m = b^r a^{1−r}.
+func (w *walk) slopeAhead(dst, e []float64, r, kappa float64, tmp [][]float64) {
+	a, b := w.from.Noise(), w.to.Noise()
+	m := math.Exp(r*math.Log(b) + (1-r)*math.Log(a))
+	mid := w.to
+	if r < 1 {
+		mid = w.between(snr.FromSigma(m))
+	}
+	y, dm := tmp[0], tmp[1]
+	w.lin(y, term{mid.Alpha / w.from.Alpha, w.x}, term{mid.Alpha * (m - a), e})
+	w.toldAt(dm, y, mid, m, kappa*m, tmp[2])
+	w.slope(dst, y, dm, mid)
 }
 
 // toldAt evaluates a state at a level of noise own as if its noise were tau: x̂ is

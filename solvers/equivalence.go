@@ -107,6 +107,11 @@ func Equivalences() []Equivalence {
 			Why:     "at r = ½ the paper's weight 1/(2r) is 1: the midpoint rule of AMED",
 		},
 		{
+			Solvers: list("amed(r=0.3)", "epd(k=1,r=0.3,w=1)", "epd(r=0.3)"),
+			Where:   AnyGrid,
+			Why:     "one direction, or two at one level, is AMED",
+		},
+		{
 			Solvers: list("dpmpp-2s(form=taylor)", "res-2s"),
 			Where:   AnyGrid,
 			Why:     "φ₂/r as the weight of the difference: the refined exponential solver is the Taylor form of DPM-Solver++(2S)",

@@ -122,6 +122,7 @@ func Registry() spec.Registry[Solver] {
 		// Learned coefficients.
 		{Name: "amed", Default: AMED{R: "0.5", C: "1", Kappa: "1"}, Aliases: []string{"AMED-Solver"}},
 		{Name: "amed-plugin", Default: AMEDPlugin{Base: IPNDM{Order: 3}, R: "0.5", C: "1", Kappa: "1"}, Aliases: []string{"AMED-Plugin"}},
+		{Name: "epd", Default: EPD{K: 2, R: "[0.25,0.75]", W: "[0.5,0.5]", Kappa: "1", C: "1"}, Aliases: []string{"EPD-Solver"}},
 	}}
 	for i := range r.Entries {
 		r.Entries[i].Summary = r.Entries[i].Default.Properties().Summary

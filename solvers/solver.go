@@ -72,6 +72,7 @@
 //	[zheng2023]    K. Zheng, C. Lu, J. Chen, J. Zhu, DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical Model Statistics, arXiv 2310.13268.
 //	[zheng2024]    J. Zheng et al., Trajectory Consistency Distillation, arXiv 2402.19159.
 //	[zhou2024]     Z. Zhou, D. Chen, C. Wang, C. Chen, Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
+//	[zhu2025]      B. Zhu, R. Wang, T. Zhao, H. Zhang, C. Zhang, Distilling Parallel Gradients for Fast ODE Solvers of Diffusion Models, arXiv 2507.14797.
 package solvers
 
 import (

@@ -12,6 +12,7 @@ import (
 // variants are settings beside the registered defaults that run other code.
 var variants = []string{
 	"amed(r=0.7)", "amed(r=0.3,blend=true)", "amed-plugin(base=dpmpp-2m,r=0.4)", "amed-plugin(base=euler,r=0.6)",
+	"epd(k=1,r=0.7,w=1)", "epd(r=[0.3,0.9],w=[0.7,0.3])", "epd(k=3,r=[0.2,0.5,1],w=[0.5,0.2,0.3])",
 	// DDIM, ancestral sampling and inversion.
 	"ddim(eta=0.5)", "ddim(eta=1)", "ddim(eta=0.5,first=own)",
 	"ddpm(variance=large)", "ddpm(variance=learned,v=0.3)", "ddpm(first=own,last=own)", "ddpm(variance=large,first=own,last=own)",
