@@ -227,7 +227,7 @@ func (p *rankReport) setting(say sayer) {
 	}
 	say("- **Spacings**: for each solver, problem and budget the one of least error on the tuning starts, of %s.%s", quoted(c.Spacings), screen)
 	say("- **Errors**: Euclidean distance of an end from the exact one; RMSE over starts with a 95 %% bootstrap interval (%d resamples), median, 99 %% quantile. Laws: sliced W2 over %d directions against an exact sample of the same size; its floor is what exact samples read (mean and two deviations of %d, at least the largest).", c.Resamples, c.Law.Directions, c.Law.Floors)
-	say("- **Machine**: %s, %s, GOMAXPROCS %d, %s; snrlab %s; %s.", p.run.CPU, p.run.Platform, p.run.GOMAXPROCS, p.run.Go, p.run.Version, p.run.End.Sub(p.run.Start).Round(time.Second))
+	say("- **Machine**: %s, %s, GOMAXPROCS %d, %s; snrlab %s, program %.12s; %s.", p.run.CPU, p.run.Platform, p.run.GOMAXPROCS, p.run.Go, p.run.Version, p.run.Program, p.run.End.Sub(p.run.Start).Round(time.Second))
 	say("- **Repeat**: `snrlab rank --recipe %s` (key %d). A row of a table is a row of `ranking.csv` of the run folder; `spacings.csv` beside it has every candidate.\n", p.run.Name, c.Key)
 }
 
