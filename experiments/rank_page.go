@@ -260,12 +260,17 @@ func digits3(v float64) string {
 
 // overall is the table of a league over all problems.
 func (p *rankReport) overall(say sayer, l *league, measure string) {
-	floor := ""
+	note, median := "", func(*rankMethod) string { return "" }
+	head := fmt.Sprintf("| | solver | order | NFE a step | wins | all | ≤ %d | > %d |", fewBudget, fewBudget)
+	rule := "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 	if len(l.least) > 0 {
-		floor = " What is below the sampling floor counts as the floor."
+		note = " What is below the sampling floor counts as the floor."
+	} else {
+		note = " Median: the same of the median error, which a few starts near a separatrix do not decide."
+		median = func(m *rankMethod) string { return " " + multiple(m.median) + " |" }
+		head, rule = head+" median |", rule+" ---: |"
 	}
-	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over budgets and problems; over budgets up to %d, and above; and on each problem.%s Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, fewBudget, floor, len(l.best))
-	head, rule := fmt.Sprintf("| | solver | order | NFE a step | wins | all | ≤ %d | > %d |", fewBudget, fewBudget), "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over budgets and problems; over budgets up to %d, and above; and on each problem.%s Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, fewBudget, note, len(l.best))
 	for _, m := range l.models {
 		head += " " + m + " |"
 		rule += " ---: |"
@@ -277,7 +282,7 @@ func (p *rankReport) overall(say sayer, l *league, measure string) {
 			props := s.Properties()
 			order, evals = fmt.Sprintf("%g", props.Order), fmt.Sprint(props.Evals)
 		}
-		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %s | %s | %s |", i+1, m.title(), order, evals, m.wins, multiple(m.ratio), multiple(m.few), multiple(m.many))
+		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %s | %s | %s |", i+1, m.title(), order, evals, m.wins, multiple(m.ratio), multiple(m.few), multiple(m.many)) + median(m)
 		for _, model := range l.models {
 			line += fmt.Sprintf(" %s |", multiple(m.ratios[model]))
 		}

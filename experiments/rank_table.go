@@ -17,6 +17,7 @@ type league struct {
 	methods []*rankMethod // best first
 	score   func(runfile.RankRow) float64
 	best    map[rankCell]float64
+	medians map[rankCell]float64 // least median error
 	least   map[rankCell]float64 // scores up to here say nothing: they count as this
 }
 
@@ -36,6 +37,7 @@ type rankMethod struct {
 	ratio  float64            // geometric mean of these
 	few    float64            // the same over budgets up to fewBudget
 	many   float64            // and over the others
+	median float64            // the same of the median error over the least; NaN in the stochastic league
 	wins   int                // cells in which it is best, and its score says something
 }
 
@@ -47,7 +49,7 @@ const fewBudget = 12
 const worstRatio = 1e4
 
 func newLeague(rows []runfile.RankRow, stochastic bool) *league {
-	l := &league{best: map[rankCell]float64{}, least: map[rankCell]float64{}, score: func(r runfile.RankRow) float64 { return r.RMSE }}
+	l := &league{best: map[rankCell]float64{}, medians: map[rankCell]float64{}, least: map[rankCell]float64{}, score: func(r runfile.RankRow) float64 { return r.RMSE }}
 	if stochastic {
 		l.score = func(r runfile.RankRow) float64 { return r.SW2 }
 	}
@@ -88,6 +90,9 @@ func newLeague(rows []runfile.RankRow, stochastic bool) *league {
 			if b, ok := l.best[c]; !ok || l.score(r) < b {
 				l.best[c] = l.score(r)
 			}
+			if b, ok := l.medians[c]; r.Median == r.Median && (!ok || r.Median < b) {
+				l.medians[c] = r.Median
+			}
 		}
 	}
 	for _, m := range l.methods {
@@ -116,20 +121,24 @@ func (l *league) agree(a, b *rankMethod) bool {
 }
 
 func (l *league) rate(m *rankMethod) {
-	mean := func(model string, of func(budget int) bool) (logs float64, n int) {
+	all := func(int) bool { return true }
+	rows := func(r runfile.RankRow, c rankCell) float64 {
+		return max(l.score(r), l.least[c]) / max(l.best[c], l.least[c])
+	}
+	mean := func(model string, of func(budget int) bool, ratio func(runfile.RankRow, rankCell) float64) (logs float64, n int) {
 		for _, b := range l.budgets {
 			c := rankCell{model, b}
 			if r, ok := m.rows[c]; ok && of(b) {
-				logs += math.Log(min(max(l.score(r), l.least[c])/max(l.best[c], l.least[c]), worstRatio))
+				logs += math.Log(min(ratio(r, c), worstRatio))
 				n++
 			}
 		}
 		return logs / float64(n), n
 	}
-	over := func(of func(budget int) bool) float64 {
+	over := func(of func(budget int) bool, ratio func(runfile.RankRow, rankCell) float64) float64 {
 		total, n := 0.0, 0
 		for _, model := range l.models {
-			if v, k := mean(model, of); k > 0 {
+			if v, k := mean(model, of, ratio); k > 0 {
 				total += v
 				n++
 			}
@@ -137,12 +146,13 @@ func (l *league) rate(m *rankMethod) {
 		return math.Exp(total / float64(n)) // NaN where it has no such budget
 	}
 	for _, model := range l.models {
-		v, _ := mean(model, func(int) bool { return true })
+		v, _ := mean(model, all, rows)
 		m.ratios[model] = math.Exp(v)
 	}
-	m.ratio = over(func(int) bool { return true })
-	m.few = over(func(b int) bool { return b <= fewBudget })
-	m.many = over(func(b int) bool { return b > fewBudget })
+	m.ratio = over(all, rows)
+	m.few = over(func(b int) bool { return b <= fewBudget }, rows)
+	m.many = over(func(b int) bool { return b > fewBudget }, rows)
+	m.median = over(all, func(r runfile.RankRow, c rankCell) float64 { return r.Median / l.medians[c] })
 	for c, r := range m.rows {
 		if v := l.score(r); v == l.best[c] && v > l.least[c] {
 			m.wins++

@@ -263,7 +263,7 @@ func TestLeague_Property(t *testing.T) {
 	var rows []runfile.RankRow
 	add := func(solver string, errs ...float64) {
 		for i, e := range errs {
-			rows = append(rows, runfile.RankRow{Model: "m", Solver: solver, Budget: []int{4, 9}[i], NFE: []float64{4, 9}[i], RMSE: e})
+			rows = append(rows, runfile.RankRow{Model: "m", Solver: solver, Budget: []int{4, 9}[i], NFE: []float64{4, 9}[i], RMSE: e, Median: e * e})
 		}
 	}
 	add("a", 0.1, 0.04)
@@ -286,6 +286,10 @@ func TestLeague_Property(t *testing.T) {
 		if math.Abs(c.got/c.want-1) > 1e-12 {
 			t.Errorf("ratio %g, expected %g", c.got, c.want)
 		}
+	}
+	// √(4·1) of the medians, which are squares here.
+	if math.Abs(b.median-2) > 1e-12 {
+		t.Errorf("median %g, expected 2", b.median)
 	}
 	// Budget 4 is few, and budget 9 too.
 	if b.few != b.ratio || !math.IsNaN(b.many) {
@@ -369,6 +373,9 @@ func TestPublishRanking(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(page), "figures", name)); err != nil {
 			t.Error(err)
 		}
+	}
+	if err := PublishRanking(t.TempDir(), page); err == nil {
+		t.Error("a folder without a run was published")
 	}
 	if shown, err := Redraw(info.Dir); err != nil || shown != info.Shown {
 		t.Errorf("redrawn as %s, %v, expected %s", shown, err, info.Shown)

@@ -66,6 +66,9 @@ func reportCommand() *cli.Command {
 		Name:      "report",
 		Usage:     "draw the figures and the report of a finished run again",
 		ArgsUsage: "RUN-FOLDER",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "page", Usage: "put a ranking between the marks of `FILE`, a Markdown page, as snrlab rank does"},
+		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1, "one RUN-FOLDER"); err != nil {
 				return err
@@ -75,6 +78,9 @@ func reportCommand() *cli.Command {
 				return err
 			}
 			fmt.Fprintln(c.App.Writer, shown)
+			if c.IsSet("page") {
+				return experiments.PublishRanking(c.Args().First(), c.String("page"))
+			}
 			return nil
 		},
 	}
