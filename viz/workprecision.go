@@ -64,11 +64,15 @@ func WorkPrecision(name, title, caption string, panels []WorkPanel, highlighted 
 	if columns < 3 {
 		height = vg.Length(len(rows)) * 7.5 * vg.Centimeter
 	}
+	others += " Lines that are cut come from above the axis."
 	return simpleFigure(name, title, caption+others+lost.note(), pageWidth, height, rows, l)
 }
 
-// panel makes the axes of w from the highlighted curves and the best half of
-// the others: a solver that is lost would squeeze all that matters into a strip.
+// headroom is how far above the least error at the fewest evaluations an axis goes:
+// a solver that is lost there would squeeze all that matters into a strip.
+const headroom = 30
+
+// panel makes the axes of w from the highlighted curves.
 func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped) panel {
 	var nfe, errs []float64
 	for _, c := range w.Curves {
@@ -84,6 +88,7 @@ func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped)
 			}
 		}
 	}
+	errs = w.within(errs)
 	if len(errs) == 0 {
 		for _, c := range w.Curves {
 			errs = append(errs, c.Error...)
@@ -98,7 +103,7 @@ func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped)
 	if len(whole) == 0 {
 		whole = nfe
 	}
-	p := panel{title: w.Title, x: countAxis(nfeLabel, whole, []int{3, 5, 8, 12, 20, 50, 100}), y: logAxis(w.Label, errs)}
+	p := panel{title: w.Title, x: countAxis(nfeLabel, whole, []int{3, 5, 8, 12, 20, 30, 50, 100}), y: logAxis(w.Label, errs)}
 	if w.Floor > 0 {
 		p.layers = append(p.layers, func(pn pen) {
 			pn.band(0, w.Floor, color.NRGBA{128, 128, 128, 48})
@@ -130,3 +135,20 @@ func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped)
 // SaveFigures writes the figures and a file of their captions into a folder,
 // each file whole or not at all.
 func SaveFigures(dir string, figures []*Figure) error { return saveFigures(dir, figures) }
+
+// within leaves out of a list of errors what is above the axis, see headroom.
+func (w WorkPanel) within(errs []float64) []float64 {
+	first, least := math.Inf(1), math.Inf(1)
+	for _, c := range w.Curves {
+		for i, e := range c.Error {
+			switch n := c.NFE[i]; {
+			case !(e > 0) || n > first:
+			case n < first:
+				first, least = n, e
+			default:
+				least = min(least, e)
+			}
+		}
+	}
+	return slices.DeleteFunc(errs, func(e float64) bool { return e > headroom*least })
+}
