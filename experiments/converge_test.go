@@ -19,7 +19,7 @@ import (
 func TestConverge_Order(t *testing.T) {
 	c := DefaultConverge()
 	if testing.Short() {
-		c.Steps, c.Rows, c.FineSteps = []int{160, 320, 640}, 16, 5120
+		c.Steps, c.FineSteps = []int{320, 640}, 5120
 	}
 	tab, err := c.Run(context.Background(), Options{})
 	if err != nil {

@@ -184,7 +184,7 @@ func (p *rankReport) page(figures string) string {
 	p.setting(say)
 	if len(p.sure.methods) > 0 {
 		say("## Deterministic solvers\n")
-		say("![Error against evaluations on all problems](%s/ranking.png)\n", figures)
+		say("![Error against evaluations on all problems](%s/ranking.svg)\n", figures)
 		p.overall(say, p.sure, "RMSE")
 		for _, m := range p.sure.models {
 			p.problem(say, m, figures)
@@ -195,7 +195,7 @@ func (p *rankReport) page(figures string) string {
 	}
 	if len(p.random.methods) > 0 {
 		say("## Stochastic solvers\n")
-		say("![Error of the law against evaluations](%s/ranking-law.png)\n", figures)
+		say("![Error of the law against evaluations](%s/ranking-law.svg)\n", figures)
 		p.overall(say, p.random, "sliced W2")
 		p.laws(say)
 	}
@@ -305,7 +305,7 @@ func multiple(v float64) string {
 // problem is the section of one problem.
 func (p *rankReport) problem(say sayer, model, figures string) {
 	say("### %s\n", model)
-	say("![Error against evaluations on %s](%s/ranking-%s.png)\n", model, figures, model)
+	say("![Error against evaluations on %s](%s/ranking-%s.svg)\n", model, figures, model)
 	front := p.sure.front(model, p.adaptive)
 	onFront := func(r runfile.RankRow) string {
 		if slices.ContainsFunc(front, func(f runfile.RankRow) bool { return f.Solver == r.Solver && f.Budget == r.Budget && f.NFE == r.NFE }) {
@@ -619,7 +619,7 @@ func PublishRanking(dir, page string) error {
 		return fmt.Errorf("experiments: %w", err)
 	}
 	for _, f := range p.figures() {
-		if err := runfile.WriteFile(filepath.Join(folder, f.Name+".png"), f.PNG); err != nil {
+		if err := runfile.WriteFile(filepath.Join(folder, f.Name+".svg"), f.SVG); err != nil {
 			return err
 		}
 	}

@@ -360,7 +360,7 @@ func TestPublishRanking(t *testing.T) {
 		if !strings.HasPrefix(text, "# Ranking\n\nBy hand.\n\n"+rankingBegin) || !strings.HasSuffix(text, rankingEnd+"\n\nMore by hand.\n") || strings.Contains(text, "old\n") {
 			t.Errorf("the page is\n%s", text)
 		}
-		for _, want := range []string{"ddim = euler", "Pareto", "### gauss4", "Sliced W2 on `gm2d`", "figures/ranking.png", "One solver on one spacing"} {
+		for _, want := range []string{"ddim = euler", "Pareto", "### gauss4", "Sliced W2 on `gm2d`", "figures/ranking.svg", "One solver on one spacing"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page has no %q", want)
 			}
@@ -369,7 +369,7 @@ func TestPublishRanking(t *testing.T) {
 			t.Errorf("the page has a number that is none, or a broken format:\n%s", text)
 		}
 	}
-	for _, name := range []string{"ranking.png", "ranking-gm2d.png", "ranking-law.png"} {
+	for _, name := range []string{"ranking.svg", "ranking-gm2d.svg", "ranking-law.svg"} {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(page), "figures", name)); err != nil {
 			t.Error(err)
 		}

@@ -34,14 +34,14 @@ type Sample struct {
 
 // DefaultSample returns a Sample that needs no other field. Its solver and its
 // spacing are the fixed pair of least error over the five problems of
-// docs/ranking.md at 5 to 20 evaluations, with a step to σ = 0 at the end.
+// docs/ranking.md at 3 to 100 evaluations, with a step to σ = 0 at the end.
 func DefaultSample() Sample {
 	return Sample{
 		Header:   Header{Kind: "sample", Name: "sample"},
 		Model:    "digits",
 		Class:    -1,
 		Schedule: "edm",
-		Spacing:  "arctan-log(c=0.25,k=0.05,last=zero)",
+		Spacing:  "arctan-log(c=0.6,k=0.08,last=zero)",
 		Solver:   "ab4(in=angle)",
 		Steps:    20,
 		Rows:     64,
