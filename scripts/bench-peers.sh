@@ -8,7 +8,10 @@ go=${GO:-go}
 page=${1:-docs/overhead.md}
 raw=$(mktemp)
 trap 'rm -f "$raw" "$raw.py"' EXIT
-$go test ./solvers -run '^$' -bench '^BenchmarkOverhead$' -benchtime 500x >"$raw"
+$go test ./solvers -run '^$' -bench '^BenchmarkOverhead$' -benchtime 500x >"$raw" || {
+	cat "$raw" >&2
+	exit 1
+}
 python3 scripts/bench_peers.py >"$raw.py" 2>&1 || {
 	echo "the script for other programs failed:" >&2
 	cat "$raw.py" >&2
