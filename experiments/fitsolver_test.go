@@ -22,9 +22,12 @@ func smallFit() FitSolver {
 // The file of a fit loads as the solver that was measured, and as its grid.
 func TestFitSolver(t *testing.T) {
 	dir := t.TempDir()
-	for _, family := range []string{"grid", "s4s", "gated", "bns", "amed", "amed-net"} {
+	for _, family := range []string{"grid", "s4s", "gated", "epd", "bns", "amed", "amed-net"} {
 		f := smallFit()
 		f.Family = family
+		if family == "epd" {
+			f.NFE = 6
+		}
 		path := filepath.Join(dir, family+".json")
 		r, err := f.Run(context.Background(), path, Options{}, nil)
 		if err != nil {
@@ -67,6 +70,7 @@ func TestFitSolver_Refuses(t *testing.T) {
 	for want, change := range map[string]func(*FitSolver){
 		"unknown family":  func(f *FitSolver) { f.Family = "bnz" },
 		"nfe = 1":         func(f *FitSolver) { f.NFE = 1 },
+		"a multiple of 3": func(f *FitSolver) { f.Family, f.NFE = "epd", 7 },
 		"an even number":  func(f *FitSolver) { f.Family, f.NFE = "amed", 5 },
 		"rows = 0":        func(f *FitSolver) { f.Rows = 0 },
 		"smax > smin":     func(f *FitSolver) { f.Clean = 90 },

@@ -15,4 +15,5 @@
 //	[shaul2024]  N. Shaul et al., Bespoke Non-Stationary Solvers for Fast Sampling of Diffusion and Flow Models, arXiv 2403.01329.
 //	[squire1998] W. Squire, G. Trapp, Using Complex Variables to Estimate Derivatives of Real Functions, SIAM Review 40 (1998).
 //	[zhou2024]   Z. Zhou et al., Fast ODE-based Sampling for Diffusion Models in Around 5 Steps, arXiv 2312.00094.
+//	[zhu2025]    B. Zhu et al., Distilling Parallel Gradients for Fast ODE Solvers of Diffusion Models, arXiv 2507.14797.
 package tune

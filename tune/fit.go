@@ -34,6 +34,7 @@ type Family struct {
 	Name, League, Summary string
 	stages                []Free // from the first to its own; what a stage ends on, the next begins with
 	rule                  bool   // a fixed rule on a free grid
+	epd                   bool   // parallel directions on a free grid
 	gates                 bool   // gates over the last stage
 }
 
@@ -59,6 +60,7 @@ func Families() []Family {
 		{Name: "gated", League: StepLevel, Summary: "triangle, and weights that depend on the row's invariants", stages: []Free{grid, s4s, triangle}, gates: true},
 		{Name: "grid-told", League: FreeLevels, Summary: "iPNDM(3) on a learned grid with learned levels told (LD3 decoupled)", stages: []Free{grid, gridTold}},
 		{Name: "dyweight", League: FreeLevels, Summary: "grid, levels told and weights of a window of 3 (DyWeight)", stages: []Free{grid, gridTold, dyweight}},
+		{Name: "epd", League: FreeLevels, Summary: "grid, and of each step the places, weights and levels told of two parallel directions and their scale (EPD)", epd: true},
 		{Name: "bns", League: FreeLevels, Summary: "grid, levels told, factors and all weights (BNS)", stages: []Free{grid, gridTold, dyweight, bns}},
 	}
 }
@@ -90,8 +92,11 @@ func (f Fit) Validate() error {
 	case fam.gates && (f.Hidden < 1 || f.Hidden > 32):
 		return fmt.Errorf("tune: hidden = %d: expected 1 to 32", f.Hidden)
 	}
-	if fam.rule {
+	switch {
+	case fam.rule:
 		_, err = ruleOf(f.Rule)
+	case fam.epd:
+		_, _, err = epdSteps(f.NFE)
 	}
 	return err
 }
@@ -99,7 +104,7 @@ func (f Fit) Validate() error {
 // Fitted is what a fit ended on: one of Rule on Grid, Linear and Gated.
 type Fitted struct {
 	Grid   []float64
-	Rule   string
+	Rule   string // a solver by name
 	Linear *solvers.Linear
 	Gated  *solvers.Gated
 	Loss   float64 // log of the mean squared distance on the task
@@ -143,12 +148,27 @@ type fitting struct {
 	better func(Progress)
 }
 
-// stages is the number of stages of one start: a rule is one.
-func (r *fitting) stages() int {
-	if r.fam.rule {
-		return 1
+// stages is the number of stages of one start.
+func (r *fitting) stages() int { return max(len(r.fam.stages), 1) }
+
+// single returns the scheme of a family that is no linear one, and how its
+// parameters read as a solver's name; nil for others.
+func (r *fitting) single(grid []float64) (s *scheme, name func(theta []complex128) string, err error) {
+	switch {
+	case r.fam.rule:
+		rl, err := ruleOf(r.Rule)
+		if err != nil {
+			return nil, nil, err
+		}
+		return ruled(rl, grid), func([]complex128) string { return r.Rule }, nil
+	case r.fam.epd:
+		steps, afs, err := epdSteps(r.NFE)
+		if err != nil {
+			return nil, nil, err
+		}
+		return epd(grid, afs), func(theta []complex128) string { return epdSolver(steps, afs, theta).String() }, nil
 	}
-	return len(r.fam.stages)
+	return nil, nil, nil
 }
 
 // begin chooses the grid to begin with: the best of several after a short run of
@@ -157,7 +177,15 @@ func (r *fitting) begin(ctx context.Context) error {
 	if r.at.Begin != nil {
 		return nil
 	}
-	grids, err := firstGrids(ctx, r.task, r.NFE, r.Starts)
+	steps, judge := r.NFE, func(grid []float64) *scheme { return Free{}.scheme(adamsLinear(grid, 3)) }
+	if r.fam.epd {
+		n, afs, err := epdSteps(r.NFE)
+		if err != nil {
+			return err
+		}
+		steps, judge = n, func(grid []float64) *scheme { return epd(grid, afs) }
+	}
+	grids, err := firstGrids(ctx, r.task, steps, r.Starts, judge)
 	if err != nil {
 		return err
 	}
@@ -183,8 +211,8 @@ func (r *fitting) begin(ctx context.Context) error {
 
 // chain runs the first stages from a grid and returns where they end.
 func (r *fitting) chain(ctx context.Context, grid []float64, stages, iterations int, better func(stage int, theta []float64, loss float64, evals int)) (*Fitted, float64, error) {
-	if r.fam.rule {
-		return r.rule(ctx, grid, iterations, better)
+	if len(r.fam.stages) == 0 {
+		return r.one(ctx, grid, iterations, better)
 	}
 	l, loss := adamsLinear(grid, 3), math.Inf(1)
 	for k, free := range r.fam.stages[:stages] {
@@ -212,12 +240,12 @@ func (r *fitting) chain(ctx context.Context, grid []float64, stages, iterations 
 	return &Fitted{Grid: l.S, Linear: l, Loss: loss}, loss, nil
 }
 
-func (r *fitting) rule(ctx context.Context, grid []float64, iterations int, better func(stage int, theta []float64, loss float64, evals int)) (*Fitted, float64, error) {
-	rl, err := ruleOf(r.Rule)
+// one is chain for a family of a single stage.
+func (r *fitting) one(ctx context.Context, grid []float64, iterations int, better func(stage int, theta []float64, loss float64, evals int)) (*Fitted, float64, error) {
+	s, name, err := r.single(grid)
 	if err != nil {
 		return nil, 0, err
 	}
-	s := ruled(rl, grid)
 	o := newObjective(ctx, r.task, s, nil, nil)
 	theta := s.first
 	if better != nil && r.at.Stage == 1 && len(r.at.Theta) == len(theta) {
@@ -231,10 +259,10 @@ func (r *fitting) rule(ctx context.Context, grid []float64, iterations int, bett
 	if err != nil {
 		return nil, loss, err
 	}
-	p, c := newProgram(s.n), make([]complex128, len(theta))
+	p, c := newProgram(s.steps, s.n), make([]complex128, len(theta))
 	complexes(c, theta)
-	levels(p, c, grid[0], grid[s.n])
-	out := &Fitted{Rule: r.Rule, Loss: loss}
+	levels(p, c[:s.steps], grid[0], grid[s.steps])
+	out := &Fitted{Rule: name(c), Loss: loss}
 	for _, v := range p.s {
 		out.Grid = append(out.Grid, real(v))
 	}
@@ -283,23 +311,28 @@ func dataMean(t *Task) []float64 {
 	return mean
 }
 
-// firstGrids returns arctan-log grids that are good for iPNDM(3) and not alike.
-func firstGrids(ctx context.Context, t *Task, n, count int) ([][]float64, error) {
+// firstGrids returns arctan-log grids that are not alike and good for the schemes
+// that judge makes.
+func firstGrids(ctx context.Context, t *Task, n, count int, judge func(grid []float64) *scheme) ([][]float64, error) {
 	type candidate struct {
 		c, k, loss float64
 		grid       []float64
 	}
 	var all []candidate
 	head := t.Head(512)
-	o := newObjective(ctx, head, Free{}.scheme(adamsLinear(make([]float64, n+1), 3)), nil, nil)
+	var o *objective
 	for _, c := range []float64{0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 3} {
 		for _, k := range []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1, 10} {
 			g, err := arctanLog(c, k, t.From, t.To, n)
 			if err != nil {
 				return nil, err
 			}
-			o.s = Free{}.scheme(adamsLinear(g, 3))
-			o.set(nil)
+			s := judge(g)
+			if o == nil {
+				o = newObjective(ctx, head, s, nil, nil)
+			}
+			o.s = s
+			o.set(s.first)
 			loss, err := o.e.value(ctx, o.u, nil, nil)
 			if err != nil {
 				return nil, err

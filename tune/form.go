@@ -11,8 +11,8 @@ type form []complex128
 
 // program is a solver running on forms.
 type program struct {
-	n    int
-	s    []complex128 // n+1 levels of the steps
+	n    int          // evaluations
+	s    []complex128 // levels of the steps
 	tau  []complex128 // n levels told to the denoiser
 	y    []form       // points of evaluation, then the result
 	d    []form       // answers
@@ -23,8 +23,8 @@ type program struct {
 
 const firstAnswer = 1 // after x_0
 
-func newProgram(n int) *program {
-	p := &program{n: n, s: make([]complex128, n+1), tau: make([]complex128, n), y: make([]form, n+1), d: make([]form, n)}
+func newProgram(steps, n int) *program {
+	p := &program{n: n, s: make([]complex128, steps+1), tau: make([]complex128, n), y: make([]form, n+1), d: make([]form, n)}
 	for i := range p.y {
 		p.y[i] = make(form, n+firstAnswer)
 	}
@@ -81,9 +81,10 @@ func (p *program) slope(x, d form, s complex128) form {
 // finish makes x the result.
 func (p *program) finish(x form) { copy(p.y[p.n], x) }
 
-// scheme is a linear solver of n evaluations with free numbers: run writes the
-// levels from the parameters, takes the steps and finishes.
+// scheme is a linear solver of n evaluations in so many steps with free numbers:
+// run writes the levels from the parameters, takes the steps and finishes.
 type scheme struct {
+	steps int
 	n     int
 	first []float64 // parameters to begin with
 	run   func(p *program, theta []complex128)

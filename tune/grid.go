@@ -182,7 +182,7 @@ func refine(ctx context.Context, g *gridSearch) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newProgram(g.Steps)
+	p := newProgram(g.Steps, g.Steps)
 	grid := func(x []float64) []float64 {
 		theta := make([]complex128, len(x))
 		complexes(theta, x)

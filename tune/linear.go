@@ -56,7 +56,7 @@ func adamsLinear(grid []float64, order int) *solvers.Linear {
 func (f Free) scheme(l *solvers.Linear) *scheme {
 	l = full(l)
 	n := l.Steps()
-	s := &scheme{n: n}
+	s := &scheme{steps: n, n: n}
 	if f.Levels {
 		s.first = append(s.first, logits(l.S)...)
 	}
@@ -148,7 +148,7 @@ func (f Free) row(w []complex128, fixed []float64, theta []complex128) []complex
 func (f Free) linear(l *solvers.Linear, theta []float64) *solvers.Linear {
 	l = full(l)
 	n := l.Steps()
-	p, c := newProgram(n), make([]complex128, len(theta))
+	p, c := newProgram(n, n), make([]complex128, len(theta))
 	complexes(c, theta)
 	gains := f.begin(p, l, &c)
 	for i := range n {

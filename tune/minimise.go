@@ -33,7 +33,7 @@ type objective struct {
 
 func newObjective(ctx context.Context, t *Task, s *scheme, mean []float64, gates []*gate.Gate) *objective {
 	o := &objective{
-		ctx: ctx, e: newEngine(t, s.n, mean, gates), s: s, p: newProgram(s.n), u: newUnrolled(s.n), g: newUnrolled(s.n),
+		ctx: ctx, e: newEngine(t, s.n, mean, gates), s: s, p: newProgram(s.steps, s.n), u: newUnrolled(s.n), g: newUnrolled(s.n),
 		theta: make([]complex128, len(s.first)),
 	}
 	k := len(s.first)

@@ -21,7 +21,7 @@ func levels(p *program, logits []complex128, from, to float64) {
 		sum += cmplx.Exp(u)
 		p.s[i+1] = complex(from, 0) * cmplx.Exp(whole*sum/total)
 	}
-	p.s[p.n] = complex(to, 0)
+	p.s[len(p.s)-1] = complex(to, 0)
 }
 
 // logits are the parameters of a grid.
@@ -48,7 +48,7 @@ type rule func(p *program)
 // ruled is a rule on a grid whose levels are the parameters.
 func ruled(r rule, grid []float64) *scheme {
 	n, from, to := len(grid)-1, grid[0], grid[len(grid)-1]
-	return &scheme{n: n, first: logits(grid), run: func(p *program, theta []complex128) {
+	return &scheme{steps: n, n: n, first: logits(grid), run: func(p *program, theta []complex128) {
 		levels(p, theta, from, to)
 		told(p, nil)
 		r(p)

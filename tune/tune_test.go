@@ -64,6 +64,8 @@ func TestGradient_AgreesWith_Differences(t *testing.T) {
 		"grid of dpmpp-2m": ruled(dpmpp2m, g),
 		"grid of unipc":    ruled(unipc(3), g),
 		"s4s":              Free{Window: 3, Levels: true, Weights: true, Consistent: true}.scheme(l),
+		"epd":              epd(g[:4], false),
+		"epd, afs":         epd(g[:4], true),
 		"bns":              Free{Levels: true, Told: true, Weights: true, Gains: true}.scheme(l),
 	} {
 		slopes(t, name, newObjective(ctx, gm, s, nil, nil), append([]float64(nil), s.first...), 1)
@@ -124,7 +126,11 @@ func TestRules_AgreeWith_Solvers(t *testing.T) {
 func TestFit(t *testing.T) {
 	tuning := task(t, models.GM2D(), 256, 3)
 	for _, family := range Families() {
-		f := DefaultFit(family.Name, 4)
+		nfe := 4
+		if family.Name == "epd" {
+			nfe = 5 // 2 and 3
+		}
+		f := DefaultFit(family.Name, nfe)
 		f.Starts, f.Iterations, f.Hidden, f.Key = 2, 24, 4, rng.New(1)
 		var last Progress
 		fitted, err := f.Run(ctx, tuning, nil, func(p Progress) { last = p })
