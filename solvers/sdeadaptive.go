@@ -25,7 +25,7 @@ import (
 // The grid gives the ends: levels between them are not visited, but the
 // neighbour of an end at α = 0 or σ = 0 is, from and to which the two named steps
 // lead. Two evaluations an attempt, of which a repeated one saves the first.
-// Weak order 2.
+// Strong order 1, which Properties promise, and weak order 2.
 //
 // An attempt that is refused makes the next one a step on the same path only if
 // the source knows the path between any two levels: use [BrownianTree]. Of
