@@ -102,12 +102,12 @@ func (m *comparison) newEntry(name string) (*entry, []string, error) {
 	case e.props.Adaptive:
 		return nil, nil, fmt.Errorf("field solvers: %s chooses its own levels and cannot be held to a budget: leave it out", e.name)
 	}
-	var notes []string
-	if _, err := m.family.grid(1); err != nil {
-		return nil, nil, fmt.Errorf("field spacing: a grid of 1 step: %w", err)
+	if _, err := m.family.shortest(); err != nil {
+		return nil, nil, fmt.Errorf("field spacing: %w", err)
 	}
+	var notes []string
 	for _, budget := range m.Budgets {
-		n, exact, err := solvers.StepsFor(s, budget, m.family.grid)
+		n, exact, err := m.family.stepsFor(s, budget)
 		if err != nil {
 			return nil, nil, fmt.Errorf("field budgets: %w", err)
 		}

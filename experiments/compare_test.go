@@ -257,3 +257,24 @@ func TestCompare_Invariant(t *testing.T) {
 		}
 	}
 }
+
+// A spacing that is written out has one number of steps, which a budget must
+// reach.
+func TestCompare_WrittenOutSpacing(t *testing.T) {
+	c := DefaultCompare()
+	c.Name, c.Model, c.Schedule, c.Solvers = "written", "gm2d", "edm(smin=0.002,smax=80)", []string{"ddim", "heun"}
+	c.Spacing, c.Budgets, c.Rows = "list(sigmas=[80,5,0.5,0.002])", []int{6}, 2
+	m, _, err := newComparison(&c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, nfe := range []int{3, 6} { // one evaluation a step, and two
+		if r := m.entries[i].runs[0]; r.steps != 3 || r.nfe != nfe {
+			t.Errorf("%s takes %d steps with %d evaluations, expected 3 and %d", m.entries[i].name, r.steps, r.nfe, nfe)
+		}
+	}
+	c.Budgets = []int{2}
+	if _, _, err := newComparison(&c, Options{}); err == nil || !strings.Contains(err.Error(), "cost ddim 3 evaluations") {
+		t.Errorf("a budget below the list's cost gives %v", err)
+	}
+}

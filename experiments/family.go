@@ -51,6 +51,48 @@ func (f *family) grid(n int) (schedules.Grid, error) {
 	return g, nil
 }
 
+// fixed is the number of steps of a spacing whose levels are written out, 0 for
+// one that makes a grid of any number.
+func (f *family) fixed() int {
+	if s, ok := f.spacing.(interface{ Steps() int }); ok {
+		return s.Steps()
+	}
+	return 0
+}
+
+// shortest returns the grid of fewest steps.
+func (f *family) shortest() (schedules.Grid, error) {
+	n := cmp.Or(f.fixed(), 1)
+	g, err := f.grid(n)
+	if err != nil {
+		return nil, fmt.Errorf("a grid of %s: %w", steps(n), err)
+	}
+	return g, nil
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}
+
+// stepsFor returns the steps that a budget of evaluations buys a solver, and
+// whether they cost exactly the budget.
+func (f *family) stepsFor(s solvers.Solver, budget int) (n int, exact bool, err error) {
+	if f.fixed() == 0 {
+		return solvers.StepsFor(s, budget, f.grid)
+	}
+	g, err := f.shortest()
+	if err != nil {
+		return 0, false, err
+	}
+	if nfe := s.NFE(g); nfe > budget {
+		return 0, false, fmt.Errorf("the %d steps of spacing %s cost %s %d evaluations: expected at most %d", g.Steps(), f.spacing, s, nfe, budget)
+	}
+	return g.Steps(), s.NFE(g) == budget, nil
+}
+
 // sameLevel is the difference in λ below which two levels are one: grids of
 // different step counts reach the same level by different roundings, and the
 // state moves by about this much relative to its norm, well below the

@@ -155,7 +155,7 @@ func (r *ranking) contender(s solvers.Solver) (*contender, string) {
 	for _, budget := range r.Budgets {
 		set := setting{solver: s, budget: budget}
 		for _, f := range r.families {
-			n, _, err := solvers.StepsFor(s, budget, f.grid)
+			n, _, err := f.stepsFor(s, budget)
 			if err != nil {
 				continue // too small a budget, or a spacing that the method cannot walk
 			}
@@ -177,7 +177,7 @@ func (r *ranking) contender(s solvers.Solver) (*contender, string) {
 
 // adaptive gives a solver that chooses its own levels one setting a tolerance.
 func (r *ranking) adaptive(e *contender) (*contender, string) {
-	g, err := r.families[0].grid(1)
+	g, err := r.families[0].shortest()
 	if err != nil {
 		return nil, err.Error()
 	}
