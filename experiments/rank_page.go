@@ -546,6 +546,20 @@ func (p *rankReport) laws(say sayer) {
 		}
 		p.matrix(say, l, m, len(l.methods), fmt.Sprintf("**Sliced W2 on `%s`**, from the same starts, each solver on its own spacing; floor %s: no better than exact samples of this size. Bold: least of its budget.", m, digits3(floor)))
 	}
+	var own []runfile.RankRow
+	for _, r := range p.rows {
+		if r.Stochastic && r.Adaptive {
+			own = append(own, r)
+		}
+	}
+	if len(own) > 0 {
+		say("**Adaptive**: evaluations used, mean over starts, and sliced W2.\n")
+		say("| problem | solver | NFE used | sliced W2 | floor |\n| --- | --- | ---: | ---: | ---: |")
+		for _, r := range own {
+			say("| %s | %s | %.1f | %s | %s |", r.Model, r.Solver, r.NFE, digits3(r.SW2), digits3(r.SW2Floor))
+		}
+		say("")
+	}
 	say("**Means and covariances**: distance of the sample mean from the exact one, and relative error of the covariance (Frobenius), of the five stochastic methods that are best over all, and of the best deterministic solver, with what exact samples of the size read.\n")
 	shown := []int{}
 	for _, b := range []int{5, 10, 20, 50} {
