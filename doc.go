@@ -11,6 +11,8 @@
 //   - data: MNIST, numpy and PNG inputs, the embedded mixture of digits
 //   - solvers: DDIM, Heun, DPM-Solver++, Adams–Bashforth, …, noise sources and
 //     the reference integrator
+//   - dialects: what other programs call it, held to recorded runs of theirs
+//   - tune: solvers and grids fitted to a model
 //   - metrics: errors and distances with their sampling floors
 //   - upsample, distill: a denoiser at another resolution, and in fewer evaluations
 //   - experiments, viz: recipes, runs, figures, reports
