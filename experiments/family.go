@@ -15,6 +15,7 @@ import (
 // family is one grid for each number of steps: a spacing on a schedule. It may
 // be asked from several goroutines.
 type family struct {
+	name     string // of the spacing
 	schedule schedules.Schedule
 	spacing  schedules.Spacing
 	mu       sync.Mutex // of grids
@@ -30,7 +31,7 @@ func newFamily(schedule, spacing string) (*family, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field spacing: %w", err)
 	}
-	return &family{schedule: s, spacing: p, grids: map[int]schedules.Grid{}}, nil
+	return &family{name: p.String(), schedule: s, spacing: p, grids: map[int]schedules.Grid{}}, nil
 }
 
 // grid returns the grid of n steps.

@@ -10,6 +10,7 @@ import (
 
 	"snrlab/internal/runfile"
 	"snrlab/schedules"
+	"snrlab/solvers"
 )
 
 // Rank is the recipe of the ranking of solvers against the exact answer: error
@@ -22,9 +23,9 @@ type Rank struct {
 	Header
 	Models     []string  `toml:"models" json:"models"`           // the problems, see [Models]
 	Schedule   string    `toml:"schedule" json:"schedule"`       // by name, see package schedules
-	Solvers    []string  `toml:"solvers" json:"solvers"`         // by name; none means all registered, multistep ones with both starts
+	Solvers    []string  `toml:"solvers" json:"solvers"`         // by name, which may hold {total}; none means all registered, multistep ones with both starts
 	Also       []string  `toml:"also" json:"also"`               // further solvers
-	Spacings   []string  `toml:"spacings" json:"spacings"`       // the candidates
+	Spacings   []string  `toml:"spacings" json:"spacings"`       // the candidates; {total} in them is the total variance of a problem's data
 	Budgets    []int     `toml:"budgets" json:"budgets"`         // denoiser evaluations per sample
 	Tolerances []float64 `toml:"tolerances" json:"tolerances"`   // of adaptive solvers, in the place of budgets
 	Rows       []int     `toml:"rows" json:"rows"`               // reported samples: one number for all problems, or one for each
@@ -113,10 +114,8 @@ func (c *Rank) resolve() error {
 	if err := resolveName("schedule", &c.Schedule, schedules.Parse); err != nil {
 		return err
 	}
-	for i := range c.Spacings {
-		if err := resolveName("spacings", &c.Spacings[i], schedules.ParseSpacing); err != nil {
-			return err
-		}
+	if err := resolveTotal("spacings", c.Spacings, schedules.ParseSpacing); err != nil {
+		return err
 	}
 	if len(c.Solvers) == 0 {
 		for _, v := range registered() {
@@ -124,7 +123,7 @@ func (c *Rank) resolve() error {
 		}
 	}
 	c.Solvers, c.Also = append(c.Solvers, c.Also...), []string{}
-	if err := resolveSolvers("solvers", c.Solvers); err != nil {
+	if err := resolveTotal("solvers", c.Solvers, solvers.Parse); err != nil {
 		return err
 	}
 	// A further solver may be registered.
@@ -184,7 +183,14 @@ func (c *Rank) uses() uses {
 			list = append(list, v.String())
 		}
 	}
-	return uses{append(names, c.Spacings...), append(list, c.Also...), map[string]string{
+	names, list = append(names, c.Spacings...), append(list, c.Also...)
+	for i := range names {
+		names[i] = atTotal(names[i], 1)
+	}
+	for i := range list {
+		list[i] = atTotal(list[i], 1)
+	}
+	return uses{names, list, map[string]string{
 		"reference": "hairer1993", "sliced Wasserstein distance": "bonneel2015", "bootstrap intervals": "efron1993",
 	}}
 }

@@ -239,7 +239,7 @@ func ints(list []int) string {
 func quoted(list []string) string {
 	parts := make([]string, len(list))
 	for i, s := range list {
-		if v, err := schedules.ParseSpacing(s); err == nil {
+		if v, err := schedules.ParseSpacing(s); err == nil { // not where it has a mark
 			s = v.String() // without what is at its default
 		}
 		parts[i] = "`" + s + "`"
@@ -278,7 +278,7 @@ func (p *rankReport) overall(say sayer, l *league, measure string) {
 	say("%s\n%s", head, rule)
 	for i, m := range l.methods {
 		order, evals := "", ""
-		if s, err := solvers.Parse(m.name); err == nil {
+		if s, err := anySolver(m.name); err == nil {
 			props := s.Properties()
 			order, evals = fmt.Sprintf("%g", props.Order), fmt.Sprint(props.Evals)
 		}

@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,16 +16,17 @@ import (
 type ranking struct {
 	*Rank
 	root     rng.Key
-	families []*family // the candidates of the spacing
 	ends     schedules.Grid
-	entries  []*contender
 	problems []*rankProblem
 }
 
-// rankProblem is one exact problem with the samples it is measured on.
+// rankProblem is one exact problem with the samples it is measured on, and what is
+// measured there.
 type rankProblem struct {
 	model    *Model
 	dim      int
+	families []*family // the candidates of the spacing
+	entries  []*contender
 	reported batch
 	tuning   batch
 	screen   int // samples of tuning that screen; 0 for none
@@ -72,39 +72,22 @@ type choice struct {
 // newRanking resolves the names of c and matches budgets to steps.
 func newRanking(c *Rank, o Options) (*ranking, []string, error) {
 	r := &ranking{Rank: c, root: rng.New(uint64(c.Key))}
-	for _, name := range c.Spacings {
-		f, err := newFamily(c.Schedule, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := r.sameEnds(f); err != nil {
-			return nil, nil, err
-		}
-		r.families = append(r.families, f)
-	}
 	var notes []string
-	for _, name := range c.Solvers {
-		s, err := solvers.Parse(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("field solvers: %w", err)
-		}
-		e, note := r.contender(s)
-		if note != "" {
-			notes = append(notes, note)
-		}
-		if e != nil {
-			r.entries = append(r.entries, e)
-		}
-	}
-	if len(r.entries) == 0 {
-		return nil, nil, fmt.Errorf("field solvers: none of the %d can be ranked: %v", len(c.Solvers), notes)
-	}
 	for i, name := range c.Models {
 		m, err := openModel(name, o)
 		if err != nil {
 			return nil, nil, err
 		}
 		p := &rankProblem{model: m, dim: models.Dim(m)}
+		left, err := r.enter(p)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, note := range left {
+			if !slices.Contains(notes, note) {
+				notes = append(notes, note)
+			}
+		}
 		rows, tuning := oneOrEach(c.Rows, i), oneOrEach(c.Tuning, i)
 		// Two batches of starts and ends, and what a solver on each processor holds.
 		if err := enoughMemory(8*int64(p.dim)*int64(rows+tuning)*16, "rows"); err != nil {
@@ -116,6 +99,47 @@ func newRanking(c *Rank, o Options) (*ranking, []string, error) {
 		r.problems = append(r.problems, p)
 	}
 	return r, notes, nil
+}
+
+// enter finds the candidates and the contenders of a problem, and says what is
+// left out.
+func (r *ranking) enter(p *rankProblem) (notes []string, err error) {
+	total, err := totalOf(p.model)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range r.Spacings {
+		f, err := newFamily(r.Schedule, atTotal(name, total))
+		if err != nil {
+			return nil, err
+		}
+		if totalMark.MatchString(name) {
+			f.name = name
+		}
+		if err := r.sameEnds(f); err != nil {
+			return nil, err
+		}
+		p.families = append(p.families, f)
+	}
+	for _, name := range r.Solvers {
+		s, err := solvers.Parse(atTotal(name, total))
+		if err != nil {
+			return nil, fmt.Errorf("field solvers: %w", err)
+		}
+		e := &contender{solver: s, name: s.String(), props: s.Properties()}
+		if totalMark.MatchString(name) {
+			e.name = name
+		}
+		if note := r.match(p, e); note != "" {
+			notes = append(notes, note)
+			continue
+		}
+		p.entries = append(p.entries, e)
+	}
+	if len(p.entries) == 0 {
+		return nil, fmt.Errorf("field solvers: none of the %d can be ranked: %v", len(r.Solvers), notes)
+	}
+	return notes, nil
 }
 
 func oneOrEach(list []int, i int) int { return list[min(i, len(list)-1)] }
@@ -140,22 +164,20 @@ func (r *ranking) sameEnds(f *family) error {
 	return nil
 }
 
-// contender matches one solver to the budgets, or says why it is left out.
-func (r *ranking) contender(s solvers.Solver) (*contender, string) {
-	e := &contender{solver: s, name: s.String(), props: s.Properties()}
-	if e.props.Coupled {
-		return nil, e.name + " is left out: it lets the rows of a batch influence each other."
-	}
-	if e.props.Biased {
-		return nil, e.name + " is left out: it is made for distilled models, and does not give the law of an exact denoiser."
-	}
-	if e.props.Adaptive {
-		return r.adaptive(e)
+// match gives a contender its settings, or says why it is left out.
+func (r *ranking) match(p *rankProblem, e *contender) string {
+	switch {
+	case e.props.Coupled:
+		return e.name + " is left out: it lets the rows of a batch influence each other."
+	case e.props.Biased:
+		return e.name + " is left out: it is made for distilled models, and does not give the law of an exact denoiser."
+	case e.props.Adaptive:
+		return r.tolerances(p, e)
 	}
 	for _, budget := range r.Budgets {
-		set := setting{solver: s, budget: budget}
-		for _, f := range r.families {
-			n, _, err := f.stepsFor(s, budget)
+		set := setting{solver: e.solver, budget: budget}
+		for _, f := range p.families {
+			n, _, err := f.stepsFor(e.solver, budget)
 			if err != nil {
 				continue // too small a budget, or a spacing that the method cannot walk
 			}
@@ -163,51 +185,65 @@ func (r *ranking) contender(s solvers.Solver) (*contender, string) {
 			if err != nil {
 				continue
 			}
-			set.choices = append(set.choices, choice{f, g, s.NFE(g)})
+			set.choices = append(set.choices, choice{f, g, e.solver.NFE(g)})
 		}
 		if len(set.choices) > 0 {
 			e.settings = append(e.settings, set)
 		}
 	}
 	if len(e.settings) == 0 {
-		return nil, fmt.Sprintf("%s is left out: no budget is enough for one step.", e.name)
+		return fmt.Sprintf("%s is left out: no budget is enough for one step.", e.name)
 	}
-	return e, ""
+	return ""
 }
 
-// adaptive gives a solver that chooses its own levels one setting a tolerance.
-func (r *ranking) adaptive(e *contender) (*contender, string) {
-	g, err := r.families[0].shortest()
-	if err != nil {
-		return nil, err.Error()
+// tolerances gives a solver whose evaluations are its own choice one setting a
+// tolerance: from end to end of a grid, or, where it walks the grid in parallel,
+// over as many steps as the greatest budget has evaluations.
+func (r *ranking) tolerances(p *rankProblem, e *contender) string {
+	var choices []choice
+	for _, f := range p.families {
+		g, err := f.shortest()
+		if e.props.Parallel && err == nil && f.fixed() == 0 {
+			g, err = f.grid(r.Budgets[len(r.Budgets)-1])
+		}
+		if err != nil {
+			return err.Error()
+		}
+		if choices = append(choices, choice{f, g, 0}); !e.props.Parallel {
+			break
+		}
 	}
 	for _, tol := range r.Tolerances {
 		s, err := withTolerance(e.solver, tol)
 		if err != nil {
-			return nil, fmt.Sprintf("%s is left out: %v.", e.name, err)
+			return fmt.Sprintf("%s is left out: %v.", e.name, err)
 		}
-		e.settings = append(e.settings, setting{solver: s, choices: []choice{{r.families[0], g, 0}}})
+		e.settings = append(e.settings, setting{solver: s, choices: choices})
 	}
-	return e, ""
+	return ""
 }
 
-// withTolerance is an adaptive solver at a tolerance, relative and, where it has
-// such an argument, absolute.
+// toleranceFields are the names that solvers have for tolerances.
+var toleranceFields = []string{"rtol", "atol", "tol", "tolerance"}
+
+// withTolerance is an adaptive solver with all its tolerances at one value.
 func withTolerance(s solvers.Solver, tol float64) (solvers.Solver, error) {
-	fields := spec.Fields(s)
-	if !slices.Contains(fields, "rtol") {
-		return nil, errors.New("it is adaptive and has no argument rtol")
-	}
 	name, args, err := spec.Split(s.String())
 	if err != nil {
 		return nil, err
 	}
-	list := []string{fmt.Sprintf("rtol=%g", tol)}
-	if slices.Contains(fields, "atol") {
-		list = append(list, fmt.Sprintf("atol=%g", tol))
+	var list []string
+	for _, field := range spec.Fields(s) {
+		if slices.Contains(toleranceFields, field) {
+			list = append(list, fmt.Sprintf("%s=%g", field, tol))
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("it is adaptive and has no argument %s", strings.Join(toleranceFields, ", "))
 	}
 	for _, a := range args {
-		if a.Key != "rtol" && a.Key != "atol" {
+		if !slices.Contains(toleranceFields, a.Key) {
 			list = append(list, a.Key+"="+a.Value)
 		}
 	}
@@ -219,7 +255,7 @@ func (r *ranking) parts() []PlanPart {
 	var list []PlanPart
 	for _, p := range r.problems {
 		part := PlanPart{Name: p.model.Name + ": solvers"}
-		for _, e := range r.entries {
+		for _, e := range p.entries {
 			part.Evals += e.cost(p)
 			part.Estimate = part.Estimate || e.props.Adaptive
 		}
@@ -234,7 +270,11 @@ func (e *contender) cost(p *rankProblem) int64 {
 	total := int64(0)
 	for _, s := range e.settings {
 		if e.props.Adaptive {
-			total += evalsOfAdaptive * int64(len(p.reported.keys)+len(p.tuning.keys))
+			evals := int64(evalsOfAdaptive)
+			if e.props.Parallel {
+				evals = evalsOfParallel * int64(s.choices[0].grid.Steps())
+			}
+			total += evals * int64(len(p.reported.keys)+len(s.choices)*len(p.tuning.keys))
 			continue
 		}
 		most := 0
@@ -247,5 +287,8 @@ func (e *contender) cost(p *rankProblem) int64 {
 	return total
 }
 
-// evalsOfAdaptive is a guess at what an adaptive run takes.
-const evalsOfAdaptive = 50
+// Guesses at what an adaptive run takes, and a parallel one by the step.
+const (
+	evalsOfAdaptive = 50
+	evalsOfParallel = 4
+)

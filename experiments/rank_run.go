@@ -38,7 +38,7 @@ func (r *ranking) run(ctx context.Context, run *run) ([]string, error) {
 			return nil, err
 		}
 		first := len(rows)
-		for k, e := range r.entries {
+		for k, e := range p.entries {
 			out, err := cell(ctx, run, fmt.Sprintf("rank-%02d-%03d", i, k), e.cost(p), func(ctx context.Context) (*ranked, error) {
 				run.progress.setStage(p.model.Name + ": " + e.name)
 				return r.measure(ctx, run, p, e, law)
@@ -133,7 +133,7 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 		best := -1
 		for k, v := range scores[i] {
 			if !e.props.Adaptive {
-				out.Spacings = append(out.Spacings, runfile.SpacingRow{Model: p.model.Name, Solver: e.name, Budget: s.budget, Spacing: s.choices[k].family.spacing.String(), Error: v})
+				out.Spacings = append(out.Spacings, runfile.SpacingRow{Model: p.model.Name, Solver: e.name, Budget: s.budget, Spacing: s.choices[k].family.name, Error: v})
 			}
 			if v == v && (best < 0 || v < scores[i][best]) {
 				best = k
@@ -142,12 +142,15 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 		if best < 0 {
 			continue
 		}
-		spacing := s.choices[best].family.spacing.String()
+		name, spacing := e.name, s.choices[best].family.name
 		if e.props.Adaptive {
+			name = s.solver.String()
+		}
+		if e.props.Adaptive && !e.props.Parallel {
 			spacing = "its own"
 		}
 		row := emptyRow()
-		row.Model, row.Solver, row.Stochastic, row.Adaptive = p.model.Name, s.solver.String(), e.props.Stochastic, e.props.Adaptive
+		row.Model, row.Solver, row.Stochastic, row.Adaptive = p.model.Name, name, e.props.Stochastic, e.props.Adaptive
 		row.Budget, row.Spacing, row.Tuning = s.budget, spacing, scores[i][best]
 		out.Rows, chosen, from = append(out.Rows, row), append(chosen, s.choices[best]), append(from, s)
 	}
@@ -158,7 +161,7 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 			return err
 		}
 		row := &out.Rows[i]
-		row.Steps, row.NFE = end.steps, end.nfe
+		row.Steps, row.NFE, row.Sequence = end.steps, end.nfe, end.sequence
 		if e.props.Stochastic {
 			return law.reported.measure(row, end.x)
 		}
@@ -242,7 +245,8 @@ func inParallel(ctx context.Context, n int, work func(i int) error) error {
 type rankEnd struct {
 	x     []float64 // rows×dim; nil if a value overflowed on the way
 	steps int
-	nfe   float64 // evaluations per sample, the mean over rows
+	// Evaluations per sample, the mean over rows: in all, and in sequence.
+	nfe, sequence float64
 }
 
 // end runs one solver over one grid. A run that overflows has no end; what a
@@ -262,10 +266,11 @@ func (r *ranking) end(ctx context.Context, run *run, p *rankProblem, b *batch, s
 		return rankEnd{}, err
 	}
 	var end rankEnd
+	sweeps := 0
 	for step, err := range solvers.Steps(ctx, st) {
 		var overflow *solvers.NonFiniteError
 		if errors.As(err, &overflow) {
-			end.x, end.nfe, end.steps = nil, float64(c.nfe), c.grid.Steps()
+			end.x, end.nfe, end.sequence, end.steps = nil, float64(c.nfe), float64(c.nfe), c.grid.Steps()
 			return end, nil
 		}
 		if err != nil {
@@ -273,6 +278,7 @@ func (r *ranking) end(ctx context.Context, run *run, p *rankProblem, b *batch, s
 		}
 		end.x = step.X
 		end.steps++
+		sweeps += len(step.Rows)
 	}
 	end.x = slices.Clone(end.x)
 	end.nfe = float64(counter.Rows()) / float64(len(b.keys))
@@ -283,6 +289,9 @@ func (r *ranking) end(ctx context.Context, run *run, p *rankProblem, b *batch, s
 			return rankEnd{}, fmt.Errorf("experiments: %s promised %d evaluations and made %g", s, c.nfe, end.nfe)
 		}
 		end.nfe = float64(c.nfe)
+	}
+	if end.sequence = end.nfe; s.Properties().Parallel {
+		end.sequence = float64(sweeps) / float64(len(b.keys))
 	}
 	return end, nil
 }
@@ -339,11 +348,7 @@ func (r *ranking) baselines(ctx context.Context, run *run, i int, p *rankProblem
 				continue
 			}
 			row := rows[k]
-			solver, err := solvers.Parse(row.Solver)
-			if err != nil {
-				return nil, err
-			}
-			c, err := r.choiceOf(row)
+			solver, c, err := p.choiceOf(row)
 			if err != nil {
 				return nil, err
 			}
@@ -367,15 +372,15 @@ func (r *ranking) baselines(ctx context.Context, run *run, i int, p *rankProblem
 	return nil
 }
 
-// choiceOf finds the grid of a row again.
-func (r *ranking) choiceOf(row runfile.RankRow) (choice, error) {
-	for _, f := range r.families {
-		if f.spacing.String() == row.Spacing {
-			g, err := f.grid(row.Steps)
-			return choice{f, g, int(row.NFE)}, err
-		}
+// choiceOf finds the solver and the grid of a row again.
+func (p *rankProblem) choiceOf(row runfile.RankRow) (solvers.Solver, choice, error) {
+	e := slices.IndexFunc(p.entries, func(e *contender) bool { return e.name == row.Solver })
+	f := slices.IndexFunc(p.families, func(f *family) bool { return f.name == row.Spacing })
+	if e < 0 || f < 0 {
+		return nil, choice{}, fmt.Errorf("experiments: %s on %s is nothing that was ranked", row.Solver, row.Spacing)
 	}
-	return choice{}, fmt.Errorf("experiments: %s is none of the spacings", row.Spacing)
+	g, err := p.families[f].grid(row.Steps)
+	return p.entries[e].solver, choice{p.families[f], g, int(row.NFE)}, err
 }
 
 // rankLaws are the exact laws that the ends of stochastic solvers are held
@@ -396,7 +401,7 @@ type lawErrors struct{ Mean, Cov, SW2 float64 }
 
 // laws prepares the exact laws, nil if no solver needs them.
 func (r *ranking) laws(ctx context.Context, run *run, i int, p *rankProblem) (*rankLaws, error) {
-	if !slices.ContainsFunc(r.entries, func(e *contender) bool { return e.props.Stochastic }) {
+	if !slices.ContainsFunc(p.entries, func(e *contender) bool { return e.props.Stochastic }) {
 		return nil, nil
 	}
 	at := r.ends[1]

@@ -64,7 +64,7 @@ func (s ParaDiGMS) Validate() error {
 // Properties implements [Solver].
 func (s ParaDiGMS) Properties() Properties {
 	return Properties{
-		Order: 1, Evals: s.Window, LastEvals: 1, Adaptive: true, Stochastic: s.Eta > 0, PathFree: true,
+		Order: 1, Evals: s.Window, LastEvals: 1, Adaptive: true, Parallel: true, Stochastic: s.Eta > 0, PathFree: true,
 		Summary:    "DDIM in parallel: Picard sweeps over a sliding window",
 		Equation:   "x'_{i+1} = A_i x'_i + B_i D(x_i) + C_i z_i over a window, repeated until rms(x' − x) ≤ tol √(α² + σ²)",
 		References: []string{"shih2023"},

@@ -102,6 +102,7 @@ type Properties struct {
 	PathFree   bool     // the same λ grid gives the same x/α on every path
 	Between    bool     // evaluates between grid levels, or steps in the schedule's own time, so the Problem needs a Schedule
 	Adaptive   bool     // grid ends are bounds; evaluations are not promised
+	Parallel   bool     // Adaptive, but it walks the grid, many levels at once: its steps count the evaluations in sequence
 	Coupled    bool     // rows of a batch influence each other
 	OwnNoise   bool     // draws noise beside the reverse process's own (churn, Langevin steps), so that runs on other grids share no path
 	OnePath    bool     // attempts may be refused for their noise, which has to know one path between any levels: see NoiseFor

@@ -17,7 +17,8 @@ type RankRow struct {
 	Adaptive   bool    `csv:"adaptive"`
 	Budget     int     `csv:"budget"` // evaluations asked for; 0 for an adaptive solver
 	Steps      int     `csv:"steps"`
-	NFE        float64 `csv:"nfe"` // evaluations per sample, counted; the mean over rows of an adaptive solver
+	NFE        float64 `csv:"nfe"`      // evaluations per sample, counted; the mean over rows of an adaptive solver
+	Sequence   float64 `csv:"sequence"` // of these, how many wait for one another: fewer than NFE where a solver is parallel in time
 	Spacing    string  `csv:"spacing"`
 	Tuning     float64 `csv:"tuning_error"` // what the spacing was chosen by: RMSE, or sliced W2, on the tuning keys
 	RMSE       float64 `csv:"rmse"`         // of the end against the exact one
