@@ -111,6 +111,7 @@ func (c *Rank) seed() uint64 { return uint64(c.Key) }
 
 func (c *Rank) resolve() error {
 	slices.Sort(c.Budgets)
+	slices.SortFunc(c.Tolerances, func(a, b float64) int { return cmp.Compare(b, a) }) // coarse ones first
 	if err := resolveName("schedule", &c.Schedule, schedules.Parse); err != nil {
 		return err
 	}

@@ -109,26 +109,16 @@ func (r *ranking) enter(p *rankProblem) (notes []string, err error) {
 		return nil, err
 	}
 	for _, name := range r.Spacings {
-		f, err := newFamily(r.Schedule, atTotal(name, total))
+		f, err := r.candidate(name, total)
 		if err != nil {
-			return nil, err
-		}
-		if totalMark.MatchString(name) {
-			f.name = name
-		}
-		if err := r.sameEnds(f); err != nil {
 			return nil, err
 		}
 		p.families = append(p.families, f)
 	}
 	for _, name := range r.Solvers {
-		s, err := solvers.Parse(atTotal(name, total))
+		e, err := newContender(name, total)
 		if err != nil {
-			return nil, fmt.Errorf("field solvers: %w", err)
-		}
-		e := &contender{solver: s, name: s.String(), props: s.Properties()}
-		if totalMark.MatchString(name) {
-			e.name = name
+			return nil, err
 		}
 		if note := r.match(p, e); note != "" {
 			notes = append(notes, note)
@@ -140,6 +130,31 @@ func (r *ranking) enter(p *rankProblem) (notes []string, err error) {
 		return nil, fmt.Errorf("field solvers: none of the %d can be ranked: %v", len(r.Solvers), notes)
 	}
 	return notes, nil
+}
+
+// candidate is a spacing on a problem whose data have a total variance.
+func (r *ranking) candidate(name string, total float64) (*family, error) {
+	f, err := newFamily(r.Schedule, atTotal(name, total))
+	if err != nil {
+		return nil, err
+	}
+	if totalMark.MatchString(name) {
+		f.name = name
+	}
+	return f, r.sameEnds(f)
+}
+
+// newContender is a solver there, without its settings.
+func newContender(name string, total float64) (*contender, error) {
+	s, err := solvers.Parse(atTotal(name, total))
+	if err != nil {
+		return nil, fmt.Errorf("field solvers: %w", err)
+	}
+	e := &contender{solver: s, name: s.String(), props: s.Properties()}
+	if totalMark.MatchString(name) {
+		e.name = name
+	}
+	return e, nil
 }
 
 func oneOrEach(list []int, i int) int { return list[min(i, len(list)-1)] }

@@ -96,10 +96,18 @@ func (r *ranking) truth(ctx context.Context, run *run, i int, p *rankProblem) er
 // measure chooses the spacing of a contender at each of its settings on the
 // tuning samples and measures the chosen one on the reported ones.
 func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *contender, law *rankLaws) (*ranked, error) {
-	scores := make([][]float64, len(e.settings))
-	for i, s := range e.settings {
-		scores[i] = make([]float64, len(s.choices))
+	out := &ranked{}
+	if e.props.Adaptive {
+		var note string
+		var err error
+		if e, note, err = r.affordable(ctx, run, p, e); err != nil {
+			return nil, err
+		}
+		if note != "" {
+			out.Notes = append(out.Notes, note)
+		}
 	}
+	scores := e.unscored()
 	refused := map[string]bool{}
 	if p.screen > 0 {
 		if err := r.try(ctx, run, p, e, p.tuning.first(p.screen), law, scores, refused); err != nil {
@@ -122,19 +130,18 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 	if err := r.try(ctx, run, p, e, &p.tuning, law, scores, refused); err != nil {
 		return nil, err
 	}
-	out := &ranked{}
 	for _, why := range slices.Sorted(maps.Keys(refused))[:min(1, len(refused))] {
 		out.Notes = append(out.Notes, fmt.Sprintf("%s on %s refuses some settings: %s.", e.name, p.model.Name, why))
 	}
 	out.Rows = make([]runfile.RankRow, 0, len(e.settings))
 	var chosen []choice
 	var from []setting
+	if !e.props.Adaptive {
+		out.Spacings = e.tried(p, scores)
+	}
 	for i, s := range e.settings {
 		best := -1
 		for k, v := range scores[i] {
-			if !e.props.Adaptive {
-				out.Spacings = append(out.Spacings, runfile.SpacingRow{Model: p.model.Name, Solver: e.name, Budget: s.budget, Spacing: s.choices[k].family.name, Error: v})
-			}
 			if v == v && (best < 0 || v < scores[i][best]) {
 				best = k
 			}
@@ -168,6 +175,52 @@ func (r *ranking) measure(ctx context.Context, run *run, p *rankProblem, e *cont
 		return r.errors(row, &p.reported, p.dim, end)
 	})
 	return out, err
+}
+
+// unscored are the scores of all choices, to be tried.
+func (e *contender) unscored() [][]float64 {
+	scores := make([][]float64, len(e.settings))
+	for i, s := range e.settings {
+		scores[i] = make([]float64, len(s.choices))
+	}
+	return scores
+}
+
+// tried are the scores as rows.
+func (e *contender) tried(p *rankProblem, scores [][]float64) []runfile.SpacingRow {
+	var rows []runfile.SpacingRow
+	for i, s := range e.settings {
+		for k, v := range scores[i] {
+			rows = append(rows, runfile.SpacingRow{Model: p.model.Name, Solver: e.name, Budget: s.budget, Spacing: s.choices[k].family.name, Error: v})
+		}
+	}
+	return rows
+}
+
+// An adaptive solver that takes more than costly times the greatest budget on the
+// first starts is not run at finer tolerances.
+const (
+	costly     = 10
+	costlyRows = 4
+)
+
+// affordable is an adaptive solver without the tolerances at which it takes too
+// long to be of use beside the others, and a word about them.
+func (r *ranking) affordable(ctx context.Context, run *run, p *rankProblem, e *contender) (*contender, string, error) {
+	limit := float64(costly * r.Budgets[len(r.Budgets)-1])
+	for i, s := range e.settings {
+		end, err := r.end(ctx, run, p, p.tuning.first(min(costlyRows, len(p.tuning.keys))), s.solver, s.choices[0])
+		if ctx.Err() != nil {
+			return nil, "", ctx.Err()
+		}
+		if err != nil || end.nfe <= limit {
+			continue // what it refuses is said where it is tried
+		}
+		kept := *e
+		kept.settings = e.settings[:i]
+		return &kept, fmt.Sprintf("%s on %s takes more than %g evaluations at tolerances of %g and below, which are left out.", e.name, p.model.Name, limit, r.Tolerances[i]), nil
+	}
+	return e, "", nil
 }
 
 // screened is how much worse than the best a candidate may be on the screening

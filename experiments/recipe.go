@@ -51,7 +51,7 @@ type job func(ctx context.Context, r *run) ([]string, error)
 
 // Header opens every recipe.
 type Header struct {
-	Kind string `toml:"kind" json:"kind"` // which driver: "compare", "rank", "sample"
+	Kind string `toml:"kind" json:"kind"` // which driver: "compare", "duel", "rank", "sample"
 	Name string `toml:"name" json:"name"` // of the run folder: letters, digits, '-', '_' and '.'
 }
 
