@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,37 +118,12 @@ func (l *Leagues) Text(w io.Writer) error {
 	return t.flush(w)
 }
 
-// The marks between which a page holds the leagues.
-const (
-	leaguesBegin = "<!-- leagues: begin; written by snrlab leagues --page -->"
-	leaguesEnd   = "<!-- leagues: end -->"
-)
+var leaguesPlace = place{"leagues", "snrlab leagues --page"}
 
 // Publish puts the leagues between the marks of a Markdown page, and a figure for
 // each into the folder figures beside the page.
 func (l *Leagues) Publish(page string) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return fmt.Errorf("experiments: %w", err)
-	}
-	before, rest, ok := strings.Cut(string(text), leaguesBegin)
-	_, after, closed := strings.Cut(rest, leaguesEnd)
-	if !ok || !closed {
-		return fmt.Errorf("experiments: %s has no place for the leagues: expected the lines %q and %q", page, leaguesBegin, leaguesEnd)
-	}
-	folder := filepath.Join(filepath.Dir(page), runfile.FiguresDir)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("experiments: %w", err)
-	}
-	for _, f := range l.figures() {
-		if err := runfile.WriteFile(filepath.Join(folder, f.Name+".png"), f.PNG); err != nil {
-			return err
-		}
-	}
-	return runfile.WriteFile(page, func(w io.Writer) error {
-		_, err := io.WriteString(w, before+leaguesBegin+"\n\n"+l.page()+leaguesEnd+after)
-		return err
-	})
+	return leaguesPlace.fill(page, l.page(), l.figures(), "png")
 }
 
 func figureOf(league string) string {

@@ -79,7 +79,7 @@ func TestLeagues_Publish(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := filepath.Join(dir, "page.md")
-	if err := os.WriteFile(page, []byte("before\n"+leaguesBegin+"\nREPLACED\n"+leaguesEnd+"\nafter\n"), 0o644); err != nil {
+	if err := os.WriteFile(page, []byte("before\n"+leaguesPlace.begin()+"\nREPLACED\n"+leaguesPlace.end()+"\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Publish(page); err != nil {

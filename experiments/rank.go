@@ -164,7 +164,7 @@ func (c *Rank) draw(dir string) error {
 	if err != nil {
 		return err
 	}
-	return p.draw(dir)
+	return drawReport(dir, runfile.RankingMD, p)
 }
 
 func (c *Rank) present(dir string, info *RunInfo) error {

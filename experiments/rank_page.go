@@ -2,9 +2,7 @@ package experiments
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,18 +28,14 @@ type rankReport struct {
 
 // readRanking reads the run folder of a ranking.
 func readRanking(dir string) (*rankReport, error) {
-	p := &rankReport{}
-	var err error
-	if p.run, err = runfile.ReadRun(filepath.Join(dir, runfile.RunJSON)); err != nil {
-		return nil, err
-	}
-	recipe, err := Parse(dir, []byte(p.run.Recipe))
+	run, recipe, err := readRun(dir)
 	if err != nil {
 		return nil, err
 	}
+	p := &rankReport{run: run}
 	var ok bool
-	if p.recipe, ok = recipe.Experiment.(*Rank); !ok {
-		return nil, fmt.Errorf("experiments: %s holds a run of kind %s: expected a ranking", dir, p.run.Driver)
+	if p.recipe, ok = recipe.(*Rank); !ok {
+		return nil, fmt.Errorf("experiments: %s holds a run of kind %s: expected a ranking", dir, run.Driver)
 	}
 	if p.rows, err = runfile.ReadRanking(filepath.Join(dir, runfile.RankingCSV)); err != nil {
 		return nil, err
@@ -165,17 +159,6 @@ func sortCurve(c *viz.WorkCurve) {
 	}
 }
 
-// draw writes the figures and the page.
-func (p *rankReport) draw(dir string) error {
-	if err := viz.SaveFigures(filepath.Join(dir, runfile.FiguresDir), p.figures()); err != nil {
-		return err
-	}
-	return runfile.WriteFile(filepath.Join(dir, runfile.RankingMD), func(w io.Writer) error {
-		_, err := io.WriteString(w, p.page(runfile.FiguresDir))
-		return err
-	})
-}
-
 // page is the generated part of the ranking in Markdown; figures is the folder
 // of the figures as the page sees it.
 func (p *rankReport) page(figures string) string {
@@ -208,8 +191,6 @@ func (p *rankReport) page(figures string) string {
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
-
-type sayer func(format string, args ...any)
 
 // setting says what was run on what, and how to repeat it.
 func (p *rankReport) setting(say sayer) {
@@ -603,42 +584,4 @@ func (p *rankReport) laws(say sayer) {
 		})
 	}
 	say("")
-}
-
-// The marks between which a page holds what a ranking wrote. What stands around
-// them is written by hand and kept.
-const (
-	rankingBegin = "<!-- ranking: begin; written by snrlab rank --page -->"
-	rankingEnd   = "<!-- ranking: end -->"
-)
-
-// PublishRanking puts the result of a finished ranking between the marks of a
-// Markdown page, and its figures into the folder figures beside the page.
-func PublishRanking(dir, page string) error {
-	p, err := readRanking(dir)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return fmt.Errorf("experiments: %w", err)
-	}
-	before, rest, ok := strings.Cut(string(text), rankingBegin)
-	_, after, closed := strings.Cut(rest, rankingEnd)
-	if !ok || !closed {
-		return fmt.Errorf("experiments: %s has no place for a ranking: expected the lines %q and %q", page, rankingBegin, rankingEnd)
-	}
-	folder := filepath.Join(filepath.Dir(page), runfile.FiguresDir)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("experiments: %w", err)
-	}
-	for _, f := range p.figures() {
-		if err := runfile.WriteFile(filepath.Join(folder, f.Name+".svg"), f.SVG); err != nil {
-			return err
-		}
-	}
-	return runfile.WriteFile(page, func(w io.Writer) error {
-		_, err := io.WriteString(w, before+rankingBegin+"\n\n"+p.page(runfile.FiguresDir)+"\n"+rankingEnd+after)
-		return err
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -327,7 +328,7 @@ func TestLeague_Property(t *testing.T) {
 	}
 }
 
-func TestPublishRanking(t *testing.T) {
+func TestPublish(t *testing.T) {
 	quick, err := Load("work-precision-quick")
 	if err != nil {
 		t.Fatal(err)
@@ -344,12 +345,12 @@ func TestPublishRanking(t *testing.T) {
 		}
 	}
 	write("# Ranking\n")
-	if err := PublishRanking(info.Dir, page); err == nil || !strings.Contains(err.Error(), "ranking: begin") {
+	if err := Publish(info.Dir, page); err == nil || !strings.Contains(err.Error(), "ranking: begin") {
 		t.Errorf("got %v, expected a word about the marks", err)
 	}
-	write("# Ranking\n\nBy hand.\n\n" + rankingBegin + "\nold\n" + rankingEnd + "\n\nMore by hand.\n")
+	write("# Ranking\n\nBy hand.\n\n" + reports["rank"].place.begin() + "\nold\n" + reports["rank"].place.end() + "\n\nMore by hand.\n")
 	for range 2 { // a second time changes nothing
-		if err := PublishRanking(info.Dir, page); err != nil {
+		if err := Publish(info.Dir, page); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(page)
@@ -357,7 +358,7 @@ func TestPublishRanking(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(b)
-		if !strings.HasPrefix(text, "# Ranking\n\nBy hand.\n\n"+rankingBegin) || !strings.HasSuffix(text, rankingEnd+"\n\nMore by hand.\n") || strings.Contains(text, "old\n") {
+		if !strings.HasPrefix(text, "# Ranking\n\nBy hand.\n\n"+reports["rank"].place.begin()) || !strings.HasSuffix(text, reports["rank"].place.end()+"\n\nMore by hand.\n") || strings.Contains(text, "old\n") {
 			t.Errorf("the page is\n%s", text)
 		}
 		for _, want := range []string{"ddim = euler", "Pareto", "### gauss4", "Sliced W2 on `gm2d`", "figures/ranking.svg", "One solver on one spacing"} {
@@ -374,10 +375,66 @@ func TestPublishRanking(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := PublishRanking(t.TempDir(), page); err == nil {
+	if err := Publish(t.TempDir(), page); err == nil {
 		t.Error("a folder without a run was published")
 	}
 	if shown, err := Redraw(info.Dir); err != nil || shown != info.Shown {
 		t.Errorf("redrawn as %s, %v, expected %s", shown, err, info.Shown)
+	}
+}
+
+// {total} in a name is the total variance of a problem's data: for gauss4, the sum
+// of its four variances.
+func TestRank_Equals_Total(t *testing.T) {
+	text := strings.NewReplacer(`"gm2d", "gauss4"`, `"gauss4"`, `[200, 100]`, `[50]`, `, "heun", "dpmpp-2m", "ddim(eta=1)"`, `, "SOLVER"`, `"uniform-lambda"`, `"SPACING"`).Replace(smallRank)
+	with := func(solver, spacing string) []runfile.RankRow {
+		rows, _ := rankingOf(t, runOf(t, strings.NewReplacer("SOLVER", solver, "SPACING", spacing).Replace(text)).Dir)
+		return rows
+	}
+	mom, err := models.Gauss4().Moments(schedules.Level{Alpha: 1}, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := strconv.FormatFloat(mom.Var[0]+mom.Var[1]+mom.Var[2]+mom.Var[3], 'g', -1, 64)
+	marked := with("gaussian-secant(total={total},free=true)", "free-start(total={total})")
+	plain := with("gaussian-secant(total="+total+",free=true)", "free-start(total="+total+")")
+	for i, m := range marked {
+		p := plain[i]
+		if m.RMSE != p.RMSE || atTotal(m.Solver, mom.Total()) != p.Solver || atTotal(m.Spacing, mom.Total()) != p.Spacing {
+			t.Errorf("%s on %s: %g, with the number %s on %s: %g", m.Solver, m.Spacing, m.RMSE, p.Solver, p.Spacing, p.RMSE)
+		}
+	}
+	if got := atTotal("a={total/4},b={total}", 10); got != "a=2.5,b=10" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Solvers without a budget are measured by their tolerance; what takes too long is
+// left out, and said; one that is parallel waits for fewer evaluations than it makes.
+func TestRank_Property_Adaptive(t *testing.T) {
+	text := strings.NewReplacer(`"gm2d", "gauss4"`, `"gm2d"`, `[200, 100]`, `[40]`, `"ddim", "euler", "heun", "dpmpp-2m", "ddim(eta=1)"`, `"paradigms(window=40)", "rk-adaptive", "dpm-solver-23"`,
+		`[5, 8]`, `[5, 40]`, `resamples = 50`, "resamples = 50\ntolerances = [1e-8, 1e-2]").Replace(smallRank)
+	info := runOf(t, text)
+	rows, _ := rankingOf(t, info.Dir)
+	var names []string
+	for _, r := range rows {
+		names = append(names, r.Solver)
+		if parallel := strings.HasPrefix(r.Solver, "paradigms"); parallel != (r.Sequence < 0.6*r.NFE) || !parallel && r.Sequence != r.NFE {
+			t.Errorf("%s waits for %g of %g evaluations", r.Solver, r.Sequence, r.NFE)
+		}
+	}
+	want := []string{
+		"paradigms(window=40,tol=0.01)", "paradigms(window=40,tol=1e-08)",
+		"rk-adaptive(rtol=0.01,atol=0.01)", "rk-adaptive(rtol=1e-08,atol=1e-08)",
+		"dpm-solver-23(rtol=0.01,atol=0.01)",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("rows of %q, expected %q", names, want)
+	}
+	if notes := strings.Join(info.Notes, "\n"); !strings.Contains(notes, "dpm-solver-23 on gm2d takes more than 400 evaluations at tolerances of 1e-08 and below") {
+		t.Errorf("notes %q say nothing of what is left out", notes)
+	}
+	if _, err := withTolerance(solvers.Heun{}, 0.1); err == nil {
+		t.Error("Heun's method has no tolerance, and got one")
 	}
 }

@@ -70,6 +70,7 @@ func (h *Header) validate() error {
 // kinds makes the experiment of each kind with its defaults.
 var kinds = map[string]func() Experiment{
 	"compare": func() Experiment { e := DefaultCompare(); return &e },
+	"duel":    func() Experiment { e := DefaultDuel(); return &e },
 	"rank":    func() Experiment { e := DefaultRank(); return &e },
 	"sample":  func() Experiment { e := DefaultSample(); return &e },
 }

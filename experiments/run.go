@@ -221,12 +221,12 @@ func Run(ctx context.Context, recipe *Recipe, o Options) (*RunInfo, error) {
 // look at.
 func Redraw(dir string) (string, error) {
 	j, err := runfile.ReadRun(filepath.Join(dir, runfile.RunJSON))
-	if err == nil && j.Driver == "rank" {
-		p, err := readRanking(dir)
+	if of, ok := reports[j.Driver]; err == nil && ok {
+		r, err := of.read(dir)
 		if err != nil {
 			return "", err
 		}
-		return filepath.Join(dir, runfile.RankingMD), p.draw(dir)
+		return filepath.Join(dir, of.file), drawReport(dir, of.file, r)
 	}
 	return filepath.Join(dir, runfile.ReportHTML), viz.Report(dir)
 }

@@ -36,8 +36,10 @@ func rankCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if _, ok := recipe.Experiment.(*experiments.Rank); !ok {
-				return usagef("--recipe: %s is no ranking", c.String("recipe"))
+			switch recipe.Experiment.(type) {
+			case *experiments.Rank, *experiments.Duel:
+			default:
+				return usagef("--recipe: %s is neither a ranking nor a duel", c.String("recipe"))
 			}
 			if err := applyOverrides(c, recipe, fields); err != nil {
 				return err
@@ -46,7 +48,7 @@ func rankCommand() *cli.Command {
 			if err != nil || info == nil || !c.IsSet("page") {
 				return err
 			}
-			if err := experiments.PublishRanking(info.Dir, c.String("page")); err != nil {
+			if err := experiments.Publish(info.Dir, c.String("page")); err != nil {
 				return fmt.Errorf("the run is finished, but its page could not be written: %w", err)
 			}
 			return nil

@@ -67,7 +67,7 @@ func reportCommand() *cli.Command {
 		Usage:     "draw the figures and the report of a finished run again",
 		ArgsUsage: "RUN-FOLDER",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "page", Usage: "put a ranking between the marks of `FILE`, a Markdown page, as snrlab rank does"},
+			&cli.StringFlag{Name: "page", Usage: "put a ranking or a duel between the marks of `FILE`, a Markdown page, as snrlab rank does"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1, "one RUN-FOLDER"); err != nil {
@@ -79,7 +79,7 @@ func reportCommand() *cli.Command {
 			}
 			fmt.Fprintln(c.App.Writer, shown)
 			if c.IsSet("page") {
-				return experiments.PublishRanking(c.Args().First(), c.String("page"))
+				return experiments.Publish(c.Args().First(), c.String("page"))
 			}
 			return nil
 		},
