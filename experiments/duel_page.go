@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,7 +66,7 @@ func (p *duelReport) figures() []*viz.Figure {
 // page is the generated part in Markdown.
 func (p *duelReport) page(figures string) string {
 	var b strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	say := sayer(func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) })
 	c := p.recipe
 	say("`%s` on `%s`, the same everywhere, on `%s`, starts of kind `%s`. Rivals: %s; for each problem and number of evaluations (NFE) the rival and the grid of least RMSE on tuning starts of other keys. **Usual grids**: %s. **Tuned grids**: those, and %s.\n",
 		c.Solver, c.Spacing, c.Schedule, c.Start, quotedSolvers(c.Rivals), quoted(c.Usual), quoted(c.Tuned))
@@ -99,13 +98,13 @@ func quotedSolvers(list []string) string {
 // league is the table of one league, and its summary by budget.
 func (p *duelReport) league(say sayer, league string) {
 	say("### Rivals on %s\n", league)
-	say("| problem | NFE | ours | best rival | | on | ratio of RMSE | 95 %% | of median |\n| --- | ---: | --- | --- | --- | --- | ---: | --- | ---: |")
+	say.head("problem", "NFE:", "ours", "best rival", "", "on", "ratio of RMSE:", "95 %", "of median:")
 	three := func(r runfile.DuelRow) string {
 		return fmt.Sprintf("%s / %s / %s", digits3(r.RMSE), digits3(r.Median), digits3(r.P99))
 	}
 	type sum struct {
-		logs, medians   float64
-		n, halved, ours int
+		rmse, median geometric
+		halved, ours int
 	}
 	sums := map[int]*sum{}
 	for _, m := range p.recipe.Models {
@@ -124,14 +123,14 @@ func (p *duelReport) league(say sayer, league string) {
 			if r.Ratio >= 2 {
 				ratio = "**" + ratio + "**"
 			}
-			say("| %s | %d | %s | %s | %s%s | `%s` | %s | %.2g to %.2g | %.2g |", name, r.Budget, three(own[k]), three(r), r.Solver, fewer, r.Spacing, ratio, r.RatioLo, r.RatioHi, r.MedianRatio)
+			say.row(name, fmt.Sprint(r.Budget), three(own[k]), three(r), r.Solver+fewer, "`"+r.Spacing+"`", ratio, fmt.Sprintf("%.2g to %.2g", r.RatioLo, r.RatioHi), fmt.Sprintf("%.2g", r.MedianRatio))
 			name = ""
 			if sums[r.Budget] == nil {
 				sums[r.Budget] = &sum{}
 			}
 			s := sums[r.Budget]
-			s.n++
-			s.logs, s.medians = s.logs+math.Log(r.Ratio), s.medians+math.Log(r.MedianRatio)
+			s.rmse.add(r.Ratio)
+			s.median.add(r.MedianRatio)
 			if r.Ratio >= 2 {
 				s.halved++
 			}
@@ -140,10 +139,11 @@ func (p *duelReport) league(say sayer, league string) {
 			}
 		}
 	}
-	say("\n| NFE | ratio of RMSE, geometric mean over problems | of median | ours is better on | at most half of theirs on |\n| ---: | ---: | ---: | ---: | ---: |")
+	say("")
+	say.head("NFE:", "ratio of RMSE, geometric mean over problems:", "of median:", "ours is better on:", "at most half of theirs on:")
 	for _, b := range p.recipe.Budgets {
 		if s := sums[b]; s != nil {
-			say("| %d | %.2f | %.2f | %d of %d | %d of %d |", b, math.Exp(s.logs/float64(s.n)), math.Exp(s.medians/float64(s.n)), s.ours, s.n, s.halved, s.n)
+			say.row(fmt.Sprint(b), multiple(s.rmse.mean()), multiple(s.median.mean()), fmt.Sprintf("%d of %d", s.ours, s.rmse.n), fmt.Sprintf("%d of %d", s.halved, s.rmse.n))
 		}
 	}
 	say("")

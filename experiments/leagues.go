@@ -163,7 +163,7 @@ func (l *Leagues) figures() []*viz.Figure {
 // page writes the leagues as Markdown, errors in thousandths.
 func (l *Leagues) page() string {
 	var b strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	say := sayer(func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) })
 	thousandths := func(v float64) string { return fmt.Sprintf("%.3g", 1000*v) }
 	drawn := map[string]bool{}
 	for _, f := range l.figures() {
@@ -178,12 +178,11 @@ func (l *Leagues) page() string {
 		if drawn[figureOf(name)] {
 			say("![RMSE against evaluations](%s/%s.png)\n", runfile.FiguresDir, figureOf(name))
 		}
-		say("| model | what | NFE | RMSE | median | 99 %% | largest | fresh starts | fitted to | RMSE there |")
-		say("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+		say.head("model", "what", "NFE:", "RMSE:", "median:", "99 %:", "largest:", "fresh starts:", "fitted to:", "RMSE there:")
 		for _, e := range entries {
 			u := e.Unseen
-			say("| %s | %s | %d | %s | %s | %s | %s | %d | %d | %s |", e.Model, e.Name, e.NFE,
-				thousandths(u.RMSE), thousandths(u.Median), thousandths(u.P99), thousandths(u.Max), u.Rows, e.Rows, thousandths(e.Tuning.RMSE))
+			say.row(e.Model, e.Name, fmt.Sprint(e.NFE), thousandths(u.RMSE), thousandths(u.Median), thousandths(u.P99), thousandths(u.Max),
+				fmt.Sprint(u.Rows), fmt.Sprint(e.Rows), thousandths(e.Tuning.RMSE))
 		}
 		say("")
 	}

@@ -3,8 +3,10 @@ package experiments
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"snrlab/internal/runfile"
@@ -18,7 +20,46 @@ type report interface {
 	page(figures string) string
 }
 
+// sayer writes lines of a page.
 type sayer func(format string, args ...any)
+
+// head begins a table; names that end in ":" are of columns of numbers.
+func (say sayer) head(columns ...string) {
+	names, rules := slices.Clone(columns), make([]string, len(columns))
+	for i, c := range columns {
+		var right bool
+		if names[i], right = strings.CutSuffix(c, ":"); right {
+			rules[i] = "---:"
+		} else {
+			rules[i] = "---"
+		}
+	}
+	say.row(names...)
+	say.row(rules...)
+}
+
+// row writes one row of a table.
+func (say sayer) row(cells ...string) { say("%s", "| "+strings.Join(cells, " | ")+" |") }
+
+// numbers are the columns of numbers with these names.
+func numbers[T any](format string, names []T) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = fmt.Sprintf(format, n) + ":"
+	}
+	return out
+}
+
+// geometric is a geometric mean in the making.
+type geometric struct {
+	logs float64
+	n    int
+}
+
+func (g *geometric) add(v float64) { g.logs, g.n = g.logs+math.Log(v), g.n+1 }
+
+// mean is NaN of nothing.
+func (g geometric) mean() float64 { return math.Exp(g.logs / float64(g.n)) }
 
 // readRun reads what a run folder says of itself.
 func readRun(dir string) (runfile.Run, Experiment, error) {

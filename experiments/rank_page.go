@@ -163,7 +163,7 @@ func sortCurve(c *viz.WorkCurve) {
 // of the figures as the page sees it.
 func (p *rankReport) page(figures string) string {
 	var b strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	say := sayer(func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) })
 	p.setting(say)
 	if len(p.sure.methods) > 0 {
 		say("## Deterministic solvers\n")
@@ -241,33 +241,29 @@ func digits3(v float64) string {
 
 // overall is the table of a league over all problems.
 func (p *rankReport) overall(say sayer, l *league, measure string) {
-	note, median := "", func(*rankMethod) string { return "" }
-	head := fmt.Sprintf("| | solver | order | NFE a step | wins | all | ≤ %d | > %d |", fewBudget, fewBudget)
-	rule := "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
-	if len(l.least) > 0 {
-		note = " What is below the sampling floor counts as the floor."
-	} else {
+	note := " What is below the sampling floor counts as the floor."
+	columns := []string{":", "solver", "order:", "NFE a step:", "wins:", "all:", fmt.Sprintf("≤ %d:", fewBudget), fmt.Sprintf("> %d:", fewBudget)}
+	medians := len(l.least) == 0
+	if medians {
 		note = " Median: the same of the median error, which a few starts near a separatrix do not decide."
-		median = func(m *rankMethod) string { return " " + multiple(m.median) + " |" }
-		head, rule = head+" median |", rule+" ---: |"
+		columns = append(columns, "median:")
 	}
 	say("**All problems.** Error (%s) as a multiple of the least at the same budget: geometric mean over budgets and problems; over budgets up to %d, and above; and on each problem.%s Wins: budgets on problems, of %d, at which no other is better. Solvers whose errors agree to nine digits everywhere are one method.\n", measure, fewBudget, note, len(l.best))
-	for _, m := range l.models {
-		head += " " + m + " |"
-		rule += " ---: |"
-	}
-	say("%s\n%s", head, rule)
+	say.head(append(columns, numbers("%s", l.models)...)...)
 	for i, m := range l.methods {
 		order, evals := "", ""
 		if s, err := anySolver(m.name); err == nil {
 			props := s.Properties()
 			order, evals = fmt.Sprintf("%g", props.Order), fmt.Sprint(props.Evals)
 		}
-		line := fmt.Sprintf("| %d | %s | %s | %s | %d | %s | %s | %s |", i+1, m.title(), order, evals, m.wins, multiple(m.ratio), multiple(m.few), multiple(m.many)) + median(m)
-		for _, model := range l.models {
-			line += fmt.Sprintf(" %s |", multiple(m.ratios[model]))
+		line := []string{fmt.Sprint(i + 1), m.title(), order, evals, fmt.Sprint(m.wins), multiple(m.ratio), multiple(m.few), multiple(m.many)}
+		if medians {
+			line = append(line, multiple(m.median))
 		}
-		say("%s", line)
+		for _, model := range l.models {
+			line = append(line, multiple(m.ratios[model]))
+		}
+		say.row(line...)
 	}
 	say("")
 }
@@ -295,7 +291,7 @@ func (p *rankReport) problem(say sayer, model, figures string) {
 		return ""
 	}
 	say("**Best at each budget on `%s`**, on the spacing chosen for it, all from the same starts. ◆: on the Pareto front, no solver is better with as few evaluations.\n", model)
-	say("| budget | best | steps | NFE | spacing | RMSE | 95 %% interval | median | 99 %% | | second | its RMSE |\n| ---: | --- | ---: | ---: | --- | ---: | --- | ---: | ---: | --- | --- | ---: |")
+	say.head("budget:", "best", "steps:", "NFE:", "spacing", "RMSE:", "95 % interval", "median:", "99 %:", "", "second", "its RMSE:")
 	for _, b := range p.sure.budgets {
 		c := rankCell{model, b}
 		list := p.sure.at(c)
@@ -307,7 +303,8 @@ func (p *rankReport) problem(say sayer, model, figures string) {
 		if len(list) > 1 {
 			second, its = list[1].name, digits3(list[1].rows[c].RMSE)
 		}
-		say("| %d | %s | %d | %g | `%s` | %s | %s to %s | %s | %s | %s | %s | %s |", b, list[0].name, r.Steps, r.NFE, r.Spacing, digits3(r.RMSE), digits3(r.RMSELo), digits3(r.RMSEHi), digits3(r.Median), digits3(r.P99), onFront(r), second, its)
+		say.row(fmt.Sprint(b), list[0].name, fmt.Sprint(r.Steps), fmt.Sprint(r.NFE), "`"+r.Spacing+"`", digits3(r.RMSE), digits3(r.RMSELo)+" to "+digits3(r.RMSEHi),
+			digits3(r.Median), digits3(r.P99), onFront(r), second, its)
 	}
 	say("")
 	var more []string
@@ -329,12 +326,7 @@ func (p *rankReport) problem(say sayer, model, figures string) {
 // matrix is errors by method and budget on one problem.
 func (p *rankReport) matrix(say sayer, l *league, model string, most int, caption string) {
 	say("%s\n", caption)
-	head, rule := "| solver |", "| --- |"
-	for _, b := range l.budgets {
-		head += fmt.Sprintf(" %d |", b)
-		rule += " ---: |"
-	}
-	say("%s\n%s", head, rule)
+	say.head(append([]string{"solver"}, numbers("%d", l.budgets)...)...)
 	order := slices.Clone(l.methods)
 	slices.SortStableFunc(order, func(a, b *rankMethod) int {
 		switch x, y := a.ratios[model], b.ratios[model]; {
@@ -346,12 +338,12 @@ func (p *rankReport) matrix(say sayer, l *league, model string, most int, captio
 		return 0
 	})
 	for _, m := range order[:min(most, len(order))] {
-		line := "| " + m.name + " |"
+		line := []string{m.name}
 		for _, b := range l.budgets {
 			c := rankCell{model, b}
 			r, ok := m.rows[c]
 			if !ok {
-				line += " – |"
+				line = append(line, "–")
 				continue
 			}
 			text := digits3(l.score(r))
@@ -364,59 +356,104 @@ func (p *rankReport) matrix(say sayer, l *league, model string, most int, captio
 			if r.NFE < float64(b) {
 				text += fmt.Sprintf(" (%g)", r.NFE)
 			}
-			line += " " + text + " |"
+			line = append(line, text)
 		}
-		say("%s", line)
+		say.row(line...)
 	}
 	say("")
 }
 
-// adaptives is the table of solvers that choose their own levels.
+// adaptives are the tables of solvers whose evaluations are their own choice: of
+// those that choose their levels, and of those that are parallel in time.
 func (p *rankReport) adaptives(say sayer) {
-	if len(p.adaptive) == 0 {
-		return
-	}
-	say("### Adaptive solvers\n")
-	say("By tolerance: the evaluations that were used, mean over starts, on each problem; and the RMSE as a multiple of that of the best solver on a chosen grid that uses no more, geometric mean over problems, and the least and the greatest.\n")
-	head, rule := "| solver |", "| --- |"
-	for _, m := range p.sure.models {
-		head += fmt.Sprintf(" NFE on %s |", m)
-		rule += " ---: |"
-	}
-	say("%s error | least | greatest |\n%s ---: | ---: | ---: |", head, rule)
-	var names []string
+	var alone, parallel []runfile.RankRow
 	for _, r := range p.adaptive {
+		if r.Sequence < r.NFE {
+			parallel = append(parallel, r)
+		} else {
+			alone = append(alone, r)
+		}
+	}
+	if len(alone) > 0 {
+		say("### Adaptive solvers\n")
+		say("By tolerance: the evaluations that were used, mean over starts, on each problem; and the RMSE as a multiple of that of the best solver on a chosen grid that uses no more, geometric mean over problems, and the least and the greatest.\n")
+		say.head(append(append([]string{"solver"}, numbers("NFE on %s", p.sure.models)...), "error:", "least:", "greatest:")...)
+		for _, name := range solversOf(alone) {
+			line := []string{name}
+			line = append(line, p.perModel(alone, name, func(r runfile.RankRow) string { return fmt.Sprintf("%.1f", r.NFE) })...)
+			mean, least, most := p.beside(alone, name, p.sure, func(r runfile.RankRow) float64 { return r.NFE })
+			say.row(append(line, multiple(mean), multiple(least), multiple(most))...)
+		}
+		say("")
+	}
+	if len(parallel) > 0 {
+		serial := p.sure.only("ddim")
+		say("### Parallel in time\n")
+		say("These walk the %d steps of the spacing that served best by sweeps over many levels at once, until nothing moves by more than the tolerance. Evaluations, mean over starts: in sequence, which is the latency, and in brackets in all, which is the work. RMSE as a multiple, geometric mean over problems: of that of DDIM, whose path it is that they approach, with as many evaluations as they wait for; and of the best solver that takes its steps one by one, with as many as they wait for and as they make.\n", slices.Max(p.recipe.Budgets))
+		say.head(append(append([]string{"solver"}, numbers("%s", p.sure.models)...), "of DDIM's:", "of the best, same latency:", "same work:")...)
+		for _, name := range solversOf(parallel) {
+			line := []string{name}
+			line = append(line, p.perModel(parallel, name, func(r runfile.RankRow) string { return fmt.Sprintf("%.1f (%.0f)", r.Sequence, r.NFE) })...)
+			sequence := func(r runfile.RankRow) float64 { return r.Sequence }
+			ddim, _, _ := p.beside(parallel, name, serial, sequence)
+			latency, _, _ := p.beside(parallel, name, p.sure, sequence)
+			work, _, _ := p.beside(parallel, name, p.sure, func(r runfile.RankRow) float64 { return r.NFE })
+			say.row(append(line, multiple(ddim), multiple(latency), multiple(work))...)
+		}
+		say("")
+	}
+}
+
+// solversOf are the names in rows, in order of appearance.
+func solversOf(rows []runfile.RankRow) []string {
+	var names []string
+	for _, r := range rows {
 		if !slices.Contains(names, r.Solver) {
 			names = append(names, r.Solver)
 		}
 	}
-	for _, name := range names {
-		line, logs, n, least, most := "| "+name+" |", 0.0, 0, math.Inf(1), 0.0
-		for _, m := range p.sure.models {
-			k := slices.IndexFunc(p.adaptive, func(r runfile.RankRow) bool { return r.Solver == name && r.Model == m })
-			if k < 0 {
-				line += " – |"
-				continue
-			}
-			r, rival := p.adaptive[k], math.NaN()
-			line += fmt.Sprintf(" %.1f |", r.NFE)
-			for _, f := range p.sure.front(m, nil) {
-				if f.NFE <= r.NFE {
-					rival = f.RMSE
-				}
-			}
-			if v := r.RMSE / rival; v == v {
-				logs += math.Log(min(v, worstRatio))
-				n++
-				least, most = min(least, v), max(most, v)
+	return names
+}
+
+// perModel is a cell for each problem.
+func (p *rankReport) perModel(rows []runfile.RankRow, solver string, cell func(runfile.RankRow) string) []string {
+	var cells []string
+	for _, m := range p.sure.models {
+		text := "–"
+		for _, r := range rows {
+			if r.Solver == solver && r.Model == m {
+				text = cell(r)
 			}
 		}
-		if n == 0 {
-			least, most = math.NaN(), math.NaN()
-		}
-		say("%s %s | %s | %s |", line, multiple(math.Exp(logs/float64(n))), multiple(least), multiple(most))
+		cells = append(cells, text)
 	}
-	say("")
+	return cells
+}
+
+// beside is the error of a solver as a multiple of the least of a league with no
+// more evaluations than count says.
+func (p *rankReport) beside(rows []runfile.RankRow, solver string, l *league, count func(runfile.RankRow) float64) (mean, least, most float64) {
+	var g geometric
+	least, most = math.NaN(), math.NaN()
+	for _, r := range rows {
+		if r.Solver != solver {
+			continue
+		}
+		rival := math.NaN()
+		for _, f := range l.front(r.Model, nil) {
+			if f.NFE <= count(r) {
+				rival = f.RMSE
+			}
+		}
+		if v := r.RMSE / rival; v == v {
+			g.add(min(v, worstRatio))
+			if g.n == 1 {
+				least, most = v, v
+			}
+			least, most = min(least, v), max(most, v)
+		}
+	}
+	return g.mean(), least, most
 }
 
 // starts is the table of starts that keep the order of a multistep method, at
@@ -460,27 +497,21 @@ func (p *rankReport) starts(say sayer) {
 	}
 	say("### Starts that keep the order\n")
 	say("RMSE with a start of the method's own order as a multiple of that with the cheap start (orders 1, 2, …), at the same evaluations, each on the spacing chosen for it: geometric mean over problems. Below 1 the start pays.\n")
-	head, rule := "| solver |", "| --- |"
-	for _, b := range p.sure.budgets {
-		head += fmt.Sprintf(" %d |", b)
-		rule += " ---: |"
-	}
-	say("%s\n%s", head, rule)
+	say.head(append([]string{"solver"}, numbers("%d", p.sure.budgets)...)...)
 	for i, q := range pairs {
-		line := "| " + names[i] + " |"
+		line := []string{names[i]}
 		for _, b := range p.sure.budgets {
-			logs, n := 0.0, 0
+			var g geometric
 			for _, m := range p.sure.models {
 				dear, ok := q.dear.rows[rankCell{m, b}]
 				cheap, also := q.cheap.rows[rankCell{m, b}]
 				if ok && also {
-					logs += math.Log(min(dear.RMSE/cheap.RMSE, worstRatio))
-					n++
+					g.add(min(dear.RMSE/cheap.RMSE, worstRatio))
 				}
 			}
-			line += " " + multiple(math.Exp(logs/float64(n))) + " |"
+			line = append(line, multiple(g.mean()))
 		}
-		say("%s", line)
+		say.row(line...)
 	}
 	say("")
 }
@@ -492,13 +523,7 @@ func (p *rankReport) defaults(say sayer) {
 	}
 	say("### One solver on one spacing\n")
 	say("What a default has to be: one pair for all problems and budgets. Error on the tuning starts as a multiple of the least that any pair has at the same budget on the same problem, geometric mean over budgets and problems: the twenty best pairs, then the best pair of each further spacing and each of the known solvers.\n")
-	models := p.sure.models
-	head, rule := "| | solver | spacing | all |", "| ---: | --- | --- | ---: |"
-	for _, m := range models {
-		head += " " + m + " |"
-		rule += " ---: |"
-	}
-	say("%s\n%s", head, rule)
+	say.head(append([]string{":", "solver", "spacing", "all:"}, numbers("%s", p.sure.models)...)...)
 	spacings, solversSeen := map[string]bool{}, map[string]bool{}
 	for i, q := range p.pairs {
 		wanted := i < 20 || !spacings[q.spacing] || (slices.Contains(known, q.solver) && !solversSeen[q.solver])
@@ -506,11 +531,11 @@ func (p *rankReport) defaults(say sayer) {
 		if !wanted {
 			continue
 		}
-		line := fmt.Sprintf("| %d | %s | `%s` | %.2f |", i+1, q.solver, q.spacing, q.ratio)
-		for _, m := range models {
-			line += fmt.Sprintf(" %.2f |", q.ratios[m])
+		line := []string{fmt.Sprint(i + 1), q.solver, "`" + q.spacing + "`", multiple(q.ratio)}
+		for _, m := range p.sure.models {
+			line = append(line, multiple(q.ratios[m]))
 		}
-		say("%s", line)
+		say.row(line...)
 	}
 	say("")
 }
@@ -535,9 +560,9 @@ func (p *rankReport) laws(say sayer) {
 	}
 	if len(own) > 0 {
 		say("**Adaptive**: evaluations used, mean over starts, and sliced W2.\n")
-		say("| problem | solver | NFE used | sliced W2 | floor |\n| --- | --- | ---: | ---: | ---: |")
+		say.head("problem", "solver", "NFE used:", "sliced W2:", "floor:")
 		for _, r := range own {
-			say("| %s | %s | %.1f | %s | %s |", r.Model, r.Solver, r.NFE, digits3(r.SW2), digits3(r.SW2Floor))
+			say.row(r.Model, r.Solver, fmt.Sprintf("%.1f", r.NFE), digits3(r.SW2), digits3(r.SW2Floor))
 		}
 		say("")
 	}
@@ -551,25 +576,24 @@ func (p *rankReport) laws(say sayer) {
 	if len(shown) == 0 {
 		shown = l.budgets[:1]
 	}
-	head, rule := "| problem | solver |", "| --- | --- |"
+	columns := []string{"problem", "solver"}
 	for _, b := range shown {
-		head += fmt.Sprintf(" mean, %d NFE | cov, %d NFE |", b, b)
-		rule += " ---: | ---: |"
+		columns = append(columns, fmt.Sprintf("mean, %d NFE:", b), fmt.Sprintf("cov, %d NFE:", b))
 	}
-	say("%s floor of mean | floor of cov |\n%s ---: | ---: |", head, rule)
+	say.head(append(columns, "floor of mean:", "floor of cov:")...)
 	for _, model := range l.models {
 		line := func(name string, row func(b int) (runfile.RankRow, bool)) {
-			text, mean, cov := fmt.Sprintf("| %s | %s |", model, name), "–", "–"
+			cells, mean, cov := []string{model, name}, "–", "–"
 			for _, b := range shown {
 				r, ok := row(b)
 				if !ok {
-					text += " – | – |"
+					cells = append(cells, "–", "–")
 					continue
 				}
-				text += fmt.Sprintf(" %s | %s |", digits3(r.MeanErr), digits3(r.CovErr))
+				cells = append(cells, digits3(r.MeanErr), digits3(r.CovErr))
 				mean, cov = digits3(r.MeanFloor), digits3(r.CovFloor)
 			}
-			say("%s %s | %s |", text, mean, cov)
+			say.row(append(cells, mean, cov)...)
 		}
 		for _, m := range l.methods[:min(5, len(l.methods))] {
 			line(m.name, func(b int) (runfile.RankRow, bool) { r, ok := m.rows[rankCell{model, b}]; return r, ok })

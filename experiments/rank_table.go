@@ -102,6 +102,18 @@ func newLeague(rows []runfile.RankRow, stochastic bool) *league {
 	return l
 }
 
+// only is the league without all other methods.
+func (l *league) only(name string) *league {
+	one := *l
+	one.methods = nil
+	for _, m := range l.methods {
+		if m.name == name || slices.Contains(m.also, name) {
+			one.methods = append(one.methods, m)
+		}
+	}
+	return &one
+}
+
 // agree says whether two solvers have the same errors everywhere.
 func (l *league) agree(a, b *rankMethod) bool {
 	if len(a.rows) != len(b.rows) {
