@@ -3,8 +3,6 @@ package experiments
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,27 +16,18 @@ import (
 // each number of steps), and stochastic solvers share one Brownian path.
 type Compare struct {
 	Header
-	Model    string   `toml:"model" json:"model"`       // see [Models]
-	Class    int      `toml:"class" json:"class"`       // −1, or the class to condition a labelled model on
-	Schedule string   `toml:"schedule" json:"schedule"` // by name, see package schedules
+	Trial
+	Model    string   `toml:"model" json:"model"` // see [Models]
+	Class    int      `toml:"class" json:"class"` // −1, or the class to condition a labelled model on
 	Spacing  string   `toml:"spacing" json:"spacing"`
 	Solvers  []string `toml:"solvers" json:"solvers"`   // by name, see package solvers
-	Budgets  []int    `toml:"budgets" json:"budgets"`   // denoiser evaluations per sample
 	Mismatch string   `toml:"mismatch" json:"mismatch"` // budget a solver cannot meet: "below" uses the largest count below it, "refuse" stops
 	Rows     int      `toml:"rows" json:"rows"`         // samples
-	Key      int64    `toml:"key" json:"key"`           // seed of all randomness
-	Start    string   `toml:"start" json:"start"`       // "prior": x = σz; "exact": x from the exact marginal of the first level
 
-	Reference  ReferenceOptions  `toml:"reference" json:"reference"`
 	Local      LocalOptions      `toml:"local" json:"local"`
 	Stochastic StochasticOptions `toml:"stochastic" json:"stochastic"`
 	Law        LawOptions        `toml:"law" json:"law"`
 	Trace      TraceOptions      `toml:"trace" json:"trace"`
-}
-
-// ReferenceOptions is how the exact trajectory is computed.
-type ReferenceOptions struct {
-	RTol float64 `toml:"rtol" json:"rtol"` // error control, relative to the state, row by row
 }
 
 // LocalOptions is how local errors are measured: one exact step from the
@@ -71,12 +60,10 @@ type TraceOptions struct {
 func DefaultCompare() Compare {
 	return Compare{
 		Header:     Header{Kind: "compare", Name: "compare"},
+		Trial:      defaultTrial(),
 		Class:      -1,
 		Mismatch:   "below",
 		Rows:       64,
-		Key:        1,
-		Start:      "prior",
-		Reference:  ReferenceOptions{RTol: 1e-10},
 		Local:      LocalOptions{Rows: 4, RTol: 1e-7},
 		Stochastic: StochasticOptions{FineSteps: 256},
 		Law:        LawOptions{Directions: 200, Floors: 16},
@@ -88,17 +75,12 @@ func DefaultCompare() Compare {
 func (c *Compare) Validate() error {
 	return cmp.Or(
 		required("model", c.Model),
-		required("schedule", c.Schedule),
+		c.Trial.check(),
 		required("spacing", c.Spacing),
 		distinct("solvers", c.Solvers),
-		distinct("budgets", c.Budgets),
-		each("budgets", c.Budgets, 1, 1<<16),
 		oneOf("mismatch", c.Mismatch, "below", "refuse"),
-		oneOf("start", c.Start, "prior", "exact"),
 		inside("class", c.Class, -1, 1<<20),
 		inside("rows", c.Rows, 1, 1<<20),
-		inside("key", c.Key, 0, math.MaxInt64),
-		tolerance("reference.rtol", c.Reference.RTol),
 		among("local.rows", c.Local.Rows, c.Rows),
 		tolerance("local.rtol", c.Local.RTol),
 		inside("stochastic.fine_steps", c.Stochastic.FineSteps, 0, 1<<16),
@@ -108,8 +90,6 @@ func (c *Compare) Validate() error {
 		inside("trace.max_steps", c.Trace.MaxSteps, 1, 1<<16),
 	)
 }
-
-func (c *Compare) seed() uint64 { return uint64(c.Key) }
 
 func (c *Compare) resolve() error {
 	slices.Sort(c.Budgets)
@@ -132,13 +112,7 @@ func (c *Compare) plan(p *Plan, o Options) (job, error) {
 	return m.run, nil
 }
 
-// drawn looks for the figures and the report, which is the last that draw
-// writes.
-func (c *Compare) drawn(dir string) bool {
-	_, figures := os.Stat(filepath.Join(dir, runfile.FiguresDir))
-	_, report := os.Stat(filepath.Join(dir, runfile.ReportHTML))
-	return figures == nil && report == nil
-}
+func (c *Compare) drawn(dir string) bool { return isDrawn(dir, runfile.ReportHTML) }
 
 func (c *Compare) draw(dir string) error { return viz.Report(dir) }
 

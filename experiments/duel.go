@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -23,38 +22,24 @@ import (
 // measured on other starts.
 type Duel struct {
 	Header
-	Models    []string `toml:"models" json:"models"`     // the problems, see [Models]
-	Schedule  string   `toml:"schedule" json:"schedule"` // by name, see package schedules
-	Solver    string   `toml:"solver" json:"solver"`     // which may hold {total}, as in [Rank]
-	Spacing   string   `toml:"spacing" json:"spacing"`
-	Rivals    []string `toml:"rivals" json:"rivals"`           // deterministic solvers
-	Usual     []string `toml:"usual" json:"usual"`             // candidates of the rivals
-	Tuned     []string `toml:"tuned" json:"tuned"`             // further ones, in the second league
-	Budgets   []int    `toml:"budgets" json:"budgets"`         // denoiser evaluations per sample
-	Rows      []int    `toml:"rows" json:"rows"`               // reported samples: one number for all problems, or one for each
-	Tuning    []int    `toml:"tuning_rows" json:"tuning_rows"` // samples that choose the rival, of other keys
-	Key       int64    `toml:"key" json:"key"`                 // seed of all randomness
-	Start     string   `toml:"start" json:"start"`             // "prior": x = σz; "exact": x from the exact marginal of the first level
-	Resamples int      `toml:"resamples" json:"resamples"`     // of the bootstrap intervals
-
-	Reference ReferenceOptions `toml:"reference" json:"reference"`
+	Contest
+	Solver  string   `toml:"solver" json:"solver"` // which may hold {total}, as in [Rank]
+	Spacing string   `toml:"spacing" json:"spacing"`
+	Rivals  []string `toml:"rivals" json:"rivals"` // deterministic solvers
+	Usual   []string `toml:"usual" json:"usual"`   // candidates of the rivals
+	Tuned   []string `toml:"tuned" json:"tuned"`   // further ones, in the second league
 }
 
 // DefaultDuel returns a Duel with every field that has a default.
 func DefaultDuel() Duel {
-	r := DefaultRank()
-	return Duel{
-		Header: Header{Kind: "duel", Name: "duel"}, Schedule: r.Schedule, Usual: r.Spacings, Rows: r.Rows, Tuning: r.Tuning,
-		Key: r.Key, Start: r.Start, Resamples: r.Resamples, Reference: r.Reference,
-	}
+	return Duel{Header: Header{Kind: "duel", Name: "duel"}, Contest: defaultContest(), Usual: []string{"karras"}}
 }
 
 // rank is the ranking of the rivals on all candidates.
 func (d *Duel) rank() *Rank {
 	r := DefaultRank()
-	r.Header, r.Models, r.Schedule, r.Solvers, r.Budgets = d.Header, d.Models, d.Schedule, d.Rivals, d.Budgets
-	r.Spacings = slices.Concat(d.Usual, d.Tuned)
-	r.Rows, r.Tuning, r.Key, r.Start, r.Resamples, r.Reference = d.Rows, d.Tuning, d.Key, d.Start, d.Resamples, d.Reference
+	r.Header, r.Contest = d.Header, d.Contest
+	r.Solvers, r.Spacings = d.Rivals, slices.Concat(d.Usual, d.Tuned)
 	return &r
 }
 
@@ -69,8 +54,6 @@ func (d *Duel) Validate() error {
 		d.rank().Validate(),
 	)
 }
-
-func (d *Duel) seed() uint64 { return uint64(d.Key) }
 
 func (d *Duel) resolve() error {
 	slices.Sort(d.Budgets)
@@ -283,12 +266,7 @@ func (u *duel) compare(row *runfile.DuelRow, mine, theirs []float64) error {
 	return err
 }
 
-// drawn looks for the figures and the page, which is the last that draw writes.
-func (d *Duel) drawn(dir string) bool {
-	_, figures := os.Stat(filepath.Join(dir, runfile.FiguresDir))
-	_, page := os.Stat(filepath.Join(dir, runfile.DuelMD))
-	return figures == nil && page == nil
-}
+func (d *Duel) drawn(dir string) bool { return isDrawn(dir, runfile.DuelMD) }
 
 func (d *Duel) draw(dir string) error {
 	p, err := readDuel(dir)

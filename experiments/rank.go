@@ -3,8 +3,6 @@ package experiments
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -21,38 +19,24 @@ import (
 // the law of their ends.
 type Rank struct {
 	Header
-	Models     []string  `toml:"models" json:"models"`           // the problems, see [Models]
-	Schedule   string    `toml:"schedule" json:"schedule"`       // by name, see package schedules
+	Contest
 	Solvers    []string  `toml:"solvers" json:"solvers"`         // by name, which may hold {total}; none means all registered, multistep ones with both starts
 	Also       []string  `toml:"also" json:"also"`               // further solvers
 	Spacings   []string  `toml:"spacings" json:"spacings"`       // the candidates; {total} in them is the total variance of a problem's data
-	Budgets    []int     `toml:"budgets" json:"budgets"`         // denoiser evaluations per sample
 	Tolerances []float64 `toml:"tolerances" json:"tolerances"`   // of adaptive solvers, in the place of budgets
-	Rows       []int     `toml:"rows" json:"rows"`               // reported samples: one number for all problems, or one for each
-	Tuning     []int     `toml:"tuning_rows" json:"tuning_rows"` // samples that choose the spacing, of other keys
-	Screen     []int     `toml:"screen_rows" json:"screen_rows"` // the first of these, on which candidates twice as bad as the best drop out; 0 for none
-	Key        int64     `toml:"key" json:"key"`                 // seed of all randomness
-	Start      string    `toml:"start" json:"start"`             // "prior": x = σz; "exact": x from the exact marginal of the first level
-	Resamples  int       `toml:"resamples" json:"resamples"`     // of the bootstrap intervals
+	Screen     []int     `toml:"screen_rows" json:"screen_rows"` // the first of those that choose the spacing, on which candidates twice as bad as the best drop out; 0 for none
 
-	Reference ReferenceOptions `toml:"reference" json:"reference"`
-	Law       LawOptions       `toml:"law" json:"law"`
+	Law LawOptions `toml:"law" json:"law"`
 }
 
 // DefaultRank returns a Rank with every field that has a default.
 func DefaultRank() Rank {
 	return Rank{
 		Header:     Header{Kind: "rank", Name: "rank"},
-		Schedule:   "edm",
+		Contest:    defaultContest(),
 		Spacings:   []string{"karras"},
 		Tolerances: []float64{0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4},
-		Rows:       []int{4096},
-		Tuning:     []int{1024},
 		Screen:     []int{0},
-		Key:        1,
-		Start:      "prior",
-		Resamples:  200,
-		Reference:  ReferenceOptions{RTol: 1e-10},
 		Law:        LawOptions{Directions: 200, Floors: 16},
 	}
 }
@@ -60,20 +44,11 @@ func DefaultRank() Rank {
 // Validate reports fields that cannot be used.
 func (c *Rank) Validate() error {
 	return cmp.Or(
-		distinct("models", c.Models),
-		required("schedule", c.Schedule),
+		c.Contest.check(),
 		distinct("spacings", c.Spacings),
-		distinct("budgets", c.Budgets),
-		each("budgets", c.Budgets, 1, 1<<16),
 		tolerances("tolerances", c.Tolerances),
-		c.perModel("rows", c.Rows, 4),
-		c.perModel("tuning_rows", c.Tuning, 4),
 		c.perModel("screen_rows", c.Screen, 0),
 		c.screened(),
-		inside("key", c.Key, 0, math.MaxInt64),
-		oneOf("start", c.Start, "prior", "exact"),
-		inside("resamples", c.Resamples, 10, 1<<16),
-		tolerance("reference.rtol", c.Reference.RTol),
 		inside("law.directions", c.Law.Directions, 1, 1<<16),
 		inside("law.floors", c.Law.Floors, 2, 1<<10),
 	)
@@ -88,15 +63,6 @@ func tolerances(field string, list []float64) error {
 	return nil
 }
 
-// perModel checks a number for all problems, or one for each. A law needs four
-// samples.
-func (c *Rank) perModel(field string, list []int, least int) error {
-	if n := len(list); n != 1 && n != len(c.Models) {
-		return fmt.Errorf("field %s holds %d numbers: expected one for all problems, or one for each of %d", field, n, len(c.Models))
-	}
-	return each(field, list, least, 1<<20)
-}
-
 // screened checks that what screens is part of what tunes.
 func (c *Rank) screened() error {
 	for i := range c.Models {
@@ -106,8 +72,6 @@ func (c *Rank) screened() error {
 	}
 	return nil
 }
-
-func (c *Rank) seed() uint64 { return uint64(c.Key) }
 
 func (c *Rank) resolve() error {
 	slices.Sort(c.Budgets)
@@ -152,12 +116,7 @@ func (c *Rank) plan(p *Plan, o Options) (job, error) {
 	return r.run, nil
 }
 
-// drawn looks for the figures and the page, which is the last that draw writes.
-func (c *Rank) drawn(dir string) bool {
-	_, figures := os.Stat(filepath.Join(dir, runfile.FiguresDir))
-	_, page := os.Stat(filepath.Join(dir, runfile.RankingMD))
-	return figures == nil && page == nil
-}
+func (c *Rank) drawn(dir string) bool { return isDrawn(dir, runfile.RankingMD) }
 
 func (c *Rank) draw(dir string) error {
 	p, err := readRanking(dir)
