@@ -17,52 +17,11 @@ import (
 
 func logSNR(l float64) snr.LogSNR { return snr.LogSNR(l) }
 
-// twoRegions is the law of a 2×4 image of two 2×2 blocks: the means of the blocks
-// are a mixture of two Gaussians in the plane, the rest is Gaussian. The factors of
-// the two have the correlation rho; their laws do not depend on it.
-func twoRegions(t testing.TB, rho float64) models.Components {
+func twoRegions(t testing.TB, correlation float64) models.Components {
 	t.Helper()
-	pair := regions(t)
-	pool, up, d, l := matrices(pair)
-	detail := make([]float64, d*d) // Q = I − U P
-	for i := range d {
-		detail[i*d+i] = 1
-		for j := range d {
-			for k := range l {
-				detail[i*d+j] -= up[i*l+k] * pool[k*d+j]
-			}
-		}
-	}
-	z := make([]float64, d*d) // any detail factors
-	rng.New(7).Split("detail", 0).Normal(z)
-	fine := scaled(0.3, multiply(detail, z, d, d, d))
-	c := models.Components{Shape: pair.HighShape(), Weights: []float64{0.4, 0.6}}
-	blocks := [][]float64{{0.6, -0.3}, {-0.3, 0.5}}
-	factors := [][]float64{{0.4, 0, 0.1, 0.3}, {0.3, 0.1, -0.15, 0.35}} // 2×2 each
-	fm := make([]float64, d)
-	rng.New(7).Split("mean", 0).Normal(fm)
-	fm = multiply(detail, fm, d, d, 1)
-	for k := range 2 {
-		m := make([]float64, d)
-		pair.Repeat(m, blocks[k])
-		axpy(m, 0.2, fm)
-		c.Means = append(c.Means, m...)
-		coarse := multiply(up, factors[k], d, l, l) // d×2
-		cov := make([]float64, d*d)
-		for i := range d {
-			for j := range d {
-				v := 0.0
-				for f := range l {
-					v += coarse[i*l+f] * coarse[j*l+f]
-					v += rho * (coarse[i*l+f]*fine[j*d+f] + coarse[j*l+f]*fine[i*d+f])
-				}
-				for f := range d {
-					v += fine[i*d+f] * fine[j*d+f]
-				}
-				cov[i*d+j] = v
-			}
-		}
-		c.Cov = append(c.Cov, cov...)
+	c, _, err := TwoRegions(correlation)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
@@ -244,34 +203,13 @@ func symmetric(m []float64, n int) []float64 {
 	return t
 }
 
-// misjudged is the two-region law with another coarse law: what a model is
-// like that was not trained at this resolution.
+// misjudged is the two-region law of a model that was not trained at this
+// resolution.
 func misjudged(t testing.TB) *models.Mixture {
-	pair, c := regions(t), twoRegions(t, 0)
-	pool, up, d, l := matrices(pair)
-	q := multiply(up, pool, d, l, d)
-	for k := range c.Weights {
-		// Mean U·0, covariance 0.15² I in the coarse plane, detail as it was.
-		m := c.Means[k*d : (k+1)*d]
-		y := make([]float64, l)
-		pair.Pool(y, m)
-		u := make([]float64, d)
-		pair.Repeat(u, y)
-		axpy(m, -1, u)
-		cov := c.Cov[k*d*d : (k+1)*d*d]
-		qm := make([]float64, d*d)
-		for i := range qm {
-			qm[i] = -q[i]
-		}
-		for i := range d {
-			qm[i*d+i]++
-		}
-		fine := multiply(multiply(qm, cov, d, d, d), transposed(qm, d, d), d, d, d)
-		wide := multiply(up, transposed(up, d, l), d, l, d)
-		for i := range cov {
-			cov[i] = fine[i] + 0.15*0.15*wide[i]
-		}
-		copy(cov, symmetric(cov, d))
+	t.Helper()
+	c, err := MisjudgeCoarse(twoRegions(t, 0), regions(t), 2, 0.4)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return mixture(t, c)
 }
@@ -594,6 +532,7 @@ func TestGuided_Refuses(t *testing.T) {
 		"outside = upsample.Outside":                  func() error { _, err := New(high, low, with(func(g *Guidance) { g.Outside = 2 })); return err },
 		"low resolution has samples of shape [1 2 4]": func() error { _, err := New(high, high, good); return err },
 		"high resolution has samples of shape [1 1 2": func() error { _, err := New(low, low, good); return err },
+		"expected −1 to 1":                            func() error { _, _, err := TwoRegions(1.1); return err },
 		"a denoiser of the high resolution":           func() error { _, err := New(nil, low, good); return err },
 		"a model of the high resolution":              func() error { _, err := NewEps(nil, nil, good); return err },
 		"makes white noise coloured": func() error {

@@ -2,6 +2,7 @@ package upsample
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -97,14 +98,15 @@ func poolAll(pair Pair, x []float64, high, low int) []float64 {
 // images but not their coarse content, as one does that is used at a higher
 // resolution than it was trained at. The coarse part of every component, mean and
 // loadings, is replaced by that of all components of its class together, a
-// Gaussian cut to its rank largest directions (less the residual, which stays):
+// Gaussian cut to its rank largest directions, times spread (the residual stays):
 //
-//	m_k ← U m̄ + (I − U P) m_k,    w_kj ← (I − U P) w_kj, and rank directions of U C̄ Uᵀ
+//	m_k ← U m̄ + (I − U P) m_k,    w_kj ← (I − U P) w_kj, and spread U √l_i u_i for i ≤ rank
 //
-// with m̄ and C̄ the mean and covariance of P x₀ of the class; components without
-// labels are one class. Isotropic residuals and a pair that leaves noise white are
+// with m̄ and Σ l_i u_i u_iᵀ the mean and covariance of P x₀ of the class, the
+// residual left out; components without labels are one class. Spread 0 leaves
+// coarse means alone. Isotropic residuals and a pair that leaves noise white are
 // needed.
-func MisjudgeCoarse(c models.Components, pair Pair, rank int) (models.Components, error) {
+func MisjudgeCoarse(c models.Components, pair Pair, rank int, spread float64) (models.Components, error) {
 	if err := checkMixture(c, pair); err != nil {
 		return models.Components{}, err
 	}
@@ -112,6 +114,8 @@ func MisjudgeCoarse(c models.Components, pair Pair, rank int) (models.Components
 	switch {
 	case rank < 1 || rank > low:
 		return models.Components{}, fmt.Errorf("upsample: %d directions of a coarse law: expected 1 to %d, the values of a low-resolution sample", rank, low)
+	case !(spread >= 0) || math.IsInf(spread, 1):
+		return models.Components{}, fmt.Errorf("upsample: spread %g of a coarse law: expected a factor ≥ 0", spread)
 	case c.Cov != nil || len(c.Residual) != k:
 		return models.Components{}, fmt.Errorf("upsample: a mixture of full covariances or diagonal residuals: expected loadings and one residual a component")
 	case !pair.Noise().White():
@@ -140,7 +144,9 @@ func MisjudgeCoarse(c models.Components, pair Pair, rank int) (models.Components
 				addDetail(w[j*d:(j+1)*d], pair, c.Loadings[(i*old+j)*d:][:d])
 			}
 			for j := range rank {
-				pair.Repeat(w[(old+j)*d:][:d], directions[j*low:(j+1)*low])
+				u := w[(old+j)*d:][:d]
+				pair.Repeat(u, directions[j*low:(j+1)*low])
+				scaled(spread, u)
 			}
 		}
 	}
@@ -178,7 +184,7 @@ func classes(labels []int, k int) [][]int {
 }
 
 // coarseLaw returns the mean of some components together and the largest
-// directions of their covariance less the mean residual, as loadings.
+// directions of their covariance, residuals left out, as loadings.
 func coarseLaw(c models.Components, class []int, rank int) (mean, directions []float64, err error) {
 	d := size(c.Shape)
 	total := 0.0

@@ -61,7 +61,7 @@ func TestMisjudgeCoarse_Property(t *testing.T) {
 	pair := area(t, "area(height=4,width=6,vertical=2,horizontal=3/2)")
 	c := random(pair.HighShape(), 1)
 	l, d := size(pair.LowShape()), size(pair.HighShape())
-	bad, err := MisjudgeCoarse(c, pair, l)
+	bad, err := MisjudgeCoarse(c, pair, l, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +96,31 @@ func TestMisjudgeCoarse_Property(t *testing.T) {
 		}
 	}
 	// One direction is the largest of them.
-	one, err := MisjudgeCoarse(c, pair, 1)
+	one, err := MisjudgeCoarse(c, pair, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n, m := trace(t, pooled(t, one, pair)), trace(t, pooled(t, bad, pair)); !(n < m && n > m/float64(l)) {
 		t.Errorf("one direction holds %g of a coarse variance of %g", n, m)
+	}
+}
+
+// Spread multiplies the coarse deviations, and 0 leaves the residual alone.
+func TestMisjudgeCoarse_Spread(t *testing.T) {
+	pair := area(t, "area(height=4,width=6,vertical=2,horizontal=3/2)")
+	c := random(pair.HighShape(), 1)
+	l := float64(size(pair.LowShape()))
+	rest := l * pair.Noise().Variance * c.Residual[0]
+	var got [3]float64
+	for i, spread := range []float64{0, 0.5, 1} {
+		bad, err := MisjudgeCoarse(c, pair, int(l), spread)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = trace(t, pooled(t, bad, pair)) - rest
+	}
+	if math.Abs(got[0]) > 1e-13 || math.Abs(got[1]-got[2]/4) > 1e-13*got[2] {
+		t.Errorf("coarse variances %v at spreads 0, ½, 1 beside the residual: expected 0, ¼ and 1 of the last", got)
 	}
 }
 
@@ -122,9 +141,10 @@ func TestMixture_Refuses(t *testing.T) {
 	for want, f := range map[string]func() error{
 		"samples of shape [1 2 4]": func() error { _, err := PoolMixture(twoRegions(t, 0), pair); return err },
 		"no components":            func() error { _, err := PoolMixture(models.Components{Shape: []int{1}}, pair); return err },
-		"expected 1 to 8":          func() error { _, err := MisjudgeCoarse(c, pair, 9); return err },
-		"full covariances":         func() error { _, err := MisjudgeCoarse(full, pair, 2); return err },
-		"noise coloured":           func() error { _, err := MisjudgeCoarse(c, plain, 2); return err },
+		"expected 1 to 8":          func() error { _, err := MisjudgeCoarse(c, pair, 9, 1); return err },
+		"expected a factor ≥ 0":    func() error { _, err := MisjudgeCoarse(c, pair, 2, -1); return err },
+		"full covariances":         func() error { _, err := MisjudgeCoarse(full, pair, 2, 1); return err },
+		"noise coloured":           func() error { _, err := MisjudgeCoarse(c, plain, 2, 1); return err },
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, expected an error with %q", err, want)
@@ -141,5 +161,38 @@ func TestMixture_Refuses(t *testing.T) {
 	}
 	if worst == 0 {
 		t.Error("a covariance of zeros")
+	}
+}
+
+// The laws of coarse and of detail are the same at every correlation; what is
+// between them is not.
+func TestTwoRegions_Property(t *testing.T) {
+	pair := regions(t)
+	pool, _, d, l := matrices(pair)
+	at := schedules.Level{Alpha: 1}
+	cov := func(correlation float64) (coarse, fine, cross []float64) {
+		full, err := mixture(t, twoRegions(t, correlation)).Covariance(at, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		detail := make([]float64, d*d)
+		unit := make([]float64, d)
+		for i := range d {
+			clear(unit)
+			unit[i] = 1
+			addDetail(detail[i*d:(i+1)*d], pair, unit) // symmetric
+		}
+		half := multiply(pool, full, l, d, d)
+		return multiply(half, transposed(pool, l, d), l, d, l), multiply(multiply(detail, full, d, d, d), detail, d, d, d), multiply(half, detail, l, d, d)
+	}
+	c0, f0, x0 := cov(0)
+	c1, f1, x1 := cov(0.5)
+	_, _, x2 := cov(1)
+	zero := make([]float64, len(x0))
+	if a, b := distance(c0, c1), distance(f0, f1); a > 1e-15 || b > 1e-15 {
+		t.Errorf("correlation moves the coarse law by %g and the detail by %g", a, b)
+	}
+	if a, b, c := distance(x0, zero), distance(x1, zero), distance(x2, zero); a > 1e-15 || math.Abs(b-c/2) > 1e-15 || c < 0.05 {
+		t.Errorf("covariances of coarse and detail up to %g, %g, %g at correlations 0, ½, 1", a, b, c)
 	}
 }
