@@ -62,6 +62,7 @@ type uses struct {
 	names   []string // schedules, spacings, models
 	solvers []string
 	more    map[string]string // further keys, by what they are used for
+	keys    []string          // further keys, of what the recipe itself tests
 }
 
 // Cite lists the works that a recipe uses.
@@ -85,6 +86,11 @@ func Cite(r *Recipe) (*Citations, error) {
 			if err := c.add(key, s.String()); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for _, key := range u.keys {
+		if err := c.add(key, c.Recipe); err != nil {
+			return nil, err
 		}
 	}
 	for _, use := range slices.Sorted(maps.Keys(u.more)) {

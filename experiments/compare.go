@@ -136,7 +136,7 @@ errors of an exact sample. ≤: sliced W2 not above the floor, what two exact se
 }
 
 func (c *Compare) uses() uses {
-	return uses{[]string{c.Schedule, c.Spacing, c.Model}, c.Solvers, map[string]string{
+	return uses{names: []string{c.Schedule, c.Spacing, c.Model}, solvers: c.Solvers, more: map[string]string{
 		"reference": "hairer1993", "sliced Wasserstein distance": "bonneel2015", "bootstrap intervals": "efron1993",
 	}}
 }

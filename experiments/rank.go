@@ -150,7 +150,7 @@ func (c *Rank) uses() uses {
 	for i := range list {
 		list[i] = atTotal(list[i], 1)
 	}
-	return uses{names, list, map[string]string{
+	return uses{names: names, solvers: list, more: map[string]string{
 		"reference": "hairer1993", "sliced Wasserstein distance": "bonneel2015", "bootstrap intervals": "efron1993",
 	}}
 }

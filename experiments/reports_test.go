@@ -55,6 +55,15 @@ func TestCite_Property(t *testing.T) {
 			need(key, name)
 		}
 	}
+	for _, name := range Embedded() {
+		recipe, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range recipe.Experiment.uses().keys {
+			need(key, name)
+		}
+	}
 	for _, m := range bibHead.FindAllStringSubmatch(bibliography, -1) {
 		if !used[m[1]] {
 			t.Errorf("[%s] is in references.bib and nothing uses it", m[1])

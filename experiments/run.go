@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"snrlab/internal/runfile"
+	"snrlab/internal/study"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/viz"
@@ -101,7 +102,8 @@ type RunInfo struct {
 	Notes    []string             `json:"notes"`
 	Caption  string               `json:"caption,omitempty"` // of the summary: what it shows and what was held fixed
 	Summary  []runfile.SummaryRow `json:"summary,omitempty"`
-	Shown    string               `json:"shown"` // the file to look at: the report, or a sheet of samples; "" for none
+	Study    *study.Study         `json:"study,omitempty"` // what was found
+	Shown    string               `json:"shown"`           // the file to look at: the report, or a sheet of samples; "" for none
 	Seconds  float64              `json:"seconds"`
 }
 
@@ -138,6 +140,9 @@ func (i *RunInfo) Text(w io.Writer) error {
 				number(s.Order), number(s.Strong), number(s.MeanZ), number(s.CovZ), w2, number(s.SW2Floor))
 		}
 		t.line("")
+	}
+	if i.Study != nil {
+		studyText(t, i.Study)
 	}
 	for _, n := range i.Notes {
 		t.line("note: %s", n)
@@ -228,7 +233,11 @@ func Redraw(dir string) (string, error) {
 		}
 		return filepath.Join(dir, of.file), drawReport(dir, of.file, r)
 	}
-	return filepath.Join(dir, runfile.ReportHTML), viz.Report(dir)
+	report := filepath.Join(dir, runfile.ReportHTML)
+	if _, err := os.Stat(filepath.Join(dir, study.JSON)); err == nil {
+		return report, viz.Study(dir)
+	}
+	return report, viz.Report(dir)
 }
 
 // execute writes run.json, runs the experiment and writes run.json again.

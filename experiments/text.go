@@ -1,13 +1,13 @@
 package experiments
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"reflect"
 	"strings"
 	"text/tabwriter"
+
+	"snrlab/internal/runfile"
 )
 
 // table collects lines and aligned rows of text and writes them at once, so
@@ -46,21 +46,7 @@ func (t *table) flush(w io.Writer) error {
 
 // Number is a float64 that JSON can hold: NaN, which stands for what does not
 // exist, is null, and infinities are the strings "+Inf" and "-Inf".
-type Number float64
-
-// MarshalJSON implements json.Marshaler.
-func (n Number) MarshalJSON() ([]byte, error) {
-	v := float64(n)
-	switch {
-	case math.IsNaN(v):
-		return []byte("null"), nil
-	case math.IsInf(v, 0):
-		return fmt.Appendf(nil, "%q", fmt.Sprintf("%+g", v)), nil
-	}
-	return json.Marshal(v)
-}
-
-func (n Number) String() string { return number(float64(n)) }
+type Number = runfile.Number
 
 // jsonRow is a row of a data file under the names of its columns.
 func jsonRow(row any) map[string]any {
@@ -79,9 +65,4 @@ func jsonRow(row any) map[string]any {
 
 // number prints v in few digits; NaN, which stands for what does not exist, as
 // a dash.
-func number(v float64) string {
-	if v != v {
-		return "–"
-	}
-	return fmt.Sprintf("%.4g", v)
-}
+func number(v float64) string { return Number(v).String() }

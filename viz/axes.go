@@ -305,6 +305,51 @@ func (p pen) band(lo, hi float64, c color.Color) {
 	p.Fill(r.Path())
 }
 
+// between fills between two curves over the same x.
+func (p pen) between(xs, lo, hi []float64, c color.Color) {
+	var upper, lower []vg.Point
+	flush := func() {
+		if len(upper) > 1 {
+			slices.Reverse(lower)
+			if area := p.ClipPolygonXY(append(upper, lower...)); len(area) > 2 {
+				p.FillPolygon(c, area)
+			}
+		}
+		upper, lower = nil, nil
+	}
+	for i := range xs {
+		a, ok := p.at(xs[i], lo[i])
+		b, also := p.at(xs[i], hi[i])
+		if !ok || !also {
+			flush()
+			continue
+		}
+		lower, upper = append(lower, a), append(upper, b)
+	}
+	flush()
+}
+
+// vertical is a line over the whole height at a value of x, with its label
+// written along it at the top; level is the same over the whole width.
+func (p pen) vertical(x float64, s draw.LineStyle, label string) {
+	u := p.x.place(x)
+	if !(u >= 0 && u <= 1) {
+		return
+	}
+	p.StrokeLine2(s, p.X(u), p.Min.Y, p.X(u), p.Max.Y)
+	half := faint.width(label) / 2
+	faint.fillTurned(p.Canvas, vg.Point{X: p.X(u), Y: p.Max.Y - half - 2}, math.Pi/2, 2, label)
+}
+
+func (p pen) level(y float64, s draw.LineStyle, label string) {
+	v := p.y.place(y)
+	if !(v >= 0 && v <= 1) {
+		return
+	}
+	p.StrokeLine2(s, p.Min.X, p.Y(v), p.Max.X, p.Y(v))
+	faint.fill(p.Canvas, vg.Point{X: p.Max.X - 2, Y: p.Y(v) + 2}, 1, label)
+}
+
 const (
 	tickLength = vg.Length(2.5)
 	tickGap    = vg.Length(2)

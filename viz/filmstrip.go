@@ -223,7 +223,9 @@ func quantile(v []float64, q float64) float64 {
 }
 
 // shortNumber prints v in three digits for people.
-func shortNumber(v float64) string {
+func shortNumber(v float64) string { return digits(v, 3) }
+
+func digits(v float64, n int) string {
 	switch {
 	case math.IsNaN(v):
 		return "–"
@@ -232,7 +234,7 @@ func shortNumber(v float64) string {
 	case math.IsInf(v, -1):
 		return "−∞"
 	}
-	s := strconv.FormatFloat(v, 'g', 3, 64)
+	s := strconv.FormatFloat(v, 'g', n, 64)
 	if i := strings.IndexByte(s, 'e'); i >= 0 {
 		exp, _ := strconv.Atoi(s[i+1:])
 		s = s[:i] + "e" + strconv.Itoa(exp)

@@ -104,13 +104,17 @@ type page struct {
 	CSS     template.CSS
 	JS      template.JS
 
-	Lead    *pageFigure // error against evaluations
-	Figures []pageFigure
-	Matrix  *matrix
-	Tables  []table
-	Timings *table
-	Facts   []fact
-	Inputs  []fact
+	Lead        *pageFigure // error against evaluations
+	Findings    []findingRow
+	Figures     []pageFigure
+	FiguresNote string
+	// FiguresFirst puts them before the tables.
+	FiguresFirst bool
+	Matrix       *matrix
+	Tables       []table
+	Timings      *table
+	Facts        []fact
+	Inputs       []fact
 
 	View   *view
 	Pixels template.HTML
@@ -152,19 +156,15 @@ type tableCell struct {
 	Sort  string // what the column sorts by: a number, or the text
 	Best  bool   // the best of its budget
 	Faint bool
+	Words bool // not a number
 }
 
 func (f *folder) page(figures []*Figure) (*page, error) {
 	p := &page{
 		Run: f.run, Title: f.run.Name, Lede: f.lede(),
 		CSS: template.CSS(reportCSS), JS: template.JS(reportJS), // embedded files of this package
-		Matrix: f.matrix(),
-	}
-	switch f.run.Status {
-	case runfile.Running:
-		p.Warning = "This run was not finished when the page was made: what follows is incomplete."
-	case runfile.Failed:
-		p.Warning = "This run failed: " + f.run.Error
+		Matrix: f.matrix(), Warning: f.warning(), Facts: f.facts(), Inputs: f.inputs(),
+		FiguresNote: "A solver has one colour, marker and dash in all of them.",
 	}
 	for _, g := range figures {
 		svg, err := g.inline()
@@ -189,11 +189,6 @@ func (f *folder) page(figures []*Figure) (*page, error) {
 		t := f.timingTable()
 		p.Timings = &t
 	}
-	p.Facts = f.facts()
-	for name, sum := range f.run.Inputs {
-		p.Inputs = append(p.Inputs, fact{name, sum})
-	}
-	sort.Slice(p.Inputs, func(i, j int) bool { return p.Inputs[i].Name < p.Inputs[j].Name })
 	v, raw, err := f.view()
 	if err != nil {
 		return nil, err
@@ -206,6 +201,27 @@ func (f *folder) page(figures []*Figure) (*page, error) {
 		p.View, p.Pixels = v, template.HTML(text) // base64
 	}
 	return p, nil
+}
+
+// warning is what a reader of an unfinished or failed run has to know.
+func (f *folder) warning() string {
+	switch f.run.Status {
+	case runfile.Running:
+		return "This run was not finished when the page was made: what follows is incomplete."
+	case runfile.Failed:
+		return "This run failed: " + f.run.Error
+	}
+	return ""
+}
+
+// inputs are the inputs by name, with their hashes.
+func (f *folder) inputs() []fact {
+	var list []fact
+	for name, sum := range f.run.Inputs {
+		list = append(list, fact{name, sum})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list
 }
 
 // lede says in one paragraph what was compared and what was held fixed.

@@ -50,6 +50,7 @@ type style struct {
 	color  color.NRGBA
 	marker marker
 	hollow bool
+	bare   bool // no marker
 	dashes []vg.Length
 }
 
@@ -64,6 +65,17 @@ func styleOf(i int) style {
 	}
 	return s
 }
+
+// smoothOf is the look of the i-th curve without markers: its dashes tell it
+// from those of other colours.
+func smoothOf(i int) style {
+	s := styleOf(i)
+	s.bare, s.dashes = true, dashes[i%len(dashes)]
+	return s
+}
+
+// Eight colours and seven dashes: the first 56 curves differ.
+var dashes = [...][]vg.Length{nil, {6, 2}, {2, 1.5}, {7, 2, 1.5, 2}, {4, 1.5}, {10, 2.5}, {3, 1.5, 1, 1.5}}
 
 // marker is the outline of a glyph of radius about one, as x, y pairs. Open
 // markers are strokes between pairs of points.
@@ -94,6 +106,9 @@ func circlePoints(n int, r float64) []float64 {
 
 // drawMarker draws the marker of s at pt.
 func drawMarker(c draw.Canvas, s style, pt vg.Point, radius vg.Length) {
+	if s.bare {
+		return
+	}
 	at := func(i int) vg.Point {
 		return vg.Point{X: pt.X + radius*vg.Length(s.marker.points[i]), Y: pt.Y + radius*vg.Length(s.marker.points[i+1])}
 	}

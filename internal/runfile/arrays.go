@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"time"
 )
@@ -50,4 +51,30 @@ func encodeNPZ(w io.Writer, entries map[string]npyArray) error {
 		}
 	}
 	return z.Close()
+}
+
+// ReadArrays reads an npz file that [WriteArrays] wrote.
+func ReadArrays(path string) (map[string]Array, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("runfile: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("runfile: %w", err)
+	}
+	entries, err := readEntries(f, info.Size(), path)
+	if err != nil {
+		return nil, err
+	}
+	arrays := map[string]Array{}
+	for name, e := range entries {
+		data, ok := e.Data.([]float64)
+		if !ok {
+			return nil, fmt.Errorf("runfile: %s: entry %q holds %T: expected float64", path, name, e.Data)
+		}
+		arrays[name] = Array{e.Shape, data}
+	}
+	return arrays, nil
 }

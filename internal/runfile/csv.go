@@ -145,7 +145,7 @@ func formatCell(f reflect.Value) string {
 func parseCell(f reflect.Value, s string) error {
 	switch f.Kind() {
 	case reflect.Float64:
-		v, err := parseFloat(s)
+		v, err := ParseFloat(s)
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,8 @@ func FormatFloat(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-func parseFloat(s string) (float64, error) {
+// ParseFloat reads what [FormatFloat] prints.
+func ParseFloat(s string) (float64, error) {
 	if s == "" {
 		return math.NaN(), nil
 	}

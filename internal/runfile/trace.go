@@ -200,27 +200,37 @@ func ReadTrace(path string) (*Trace, error) {
 // DecodeTrace reads what [EncodeTrace] writes. Entries that it does not know,
 // and arrays that are missing or do not fit, are errors.
 func DecodeTrace(r io.ReaderAt, size int64, file string) (*Trace, error) {
+	entries, err := readEntries(r, size, file)
+	if err != nil {
+		return nil, err
+	}
+	d := traceDecoder{entries: entries}
+	t, err := d.trace()
+	if err != nil {
+		return nil, fmt.Errorf("runfile: %s: %w", file, err)
+	}
+	return t, nil
+}
+
+// readEntries reads the arrays of an npz file by their names.
+func readEntries(r io.ReaderAt, size int64, file string) (map[string]npyArray, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("runfile: %s: %w", file, err)
 	}
-	d := traceDecoder{entries: map[string]npyArray{}}
+	entries := map[string]npyArray{}
 	for _, f := range z.File {
 		name, ok := strings.CutSuffix(f.Name, ".npy")
-		if _, twice := d.entries[name]; !ok || twice {
+		if _, twice := entries[name]; !ok || twice {
 			return nil, fmt.Errorf("runfile: %s: entry %q is unknown or there twice", file, f.Name)
 		}
 		a, err := readEntry(f, size)
 		if err != nil {
 			return nil, fmt.Errorf("runfile: %s: entry %q %w", file, f.Name, err)
 		}
-		d.entries[name] = a
+		entries[name] = a
 	}
-	t, err := d.trace()
-	if err != nil {
-		return nil, fmt.Errorf("runfile: %s: %w", file, err)
-	}
-	return t, nil
+	return entries, nil
 }
 
 // readEntry reads an array of the zip file of the given size. Entries are
