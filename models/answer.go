@@ -21,11 +21,12 @@ type family interface {
 
 // ask is one query and what is wanted of it.
 type ask struct {
-	want want
-	mix  *Mixture
-	q    Query
-	v    []float64 // for wantCov: the vectors to multiply
-	dst  []float64
+	want   want
+	shares *shares
+	dim    int
+	q      Query
+	v      []float64 // for wantCov: the vectors to multiply
+	dst    []float64
 }
 
 type want int
@@ -78,9 +79,9 @@ func resize[T any](s []T, n int) []T {
 // logDensity finishes log Σ w_k N(x) of a row: the constant that exponents
 // leave out, and the weight of the class.
 func (a *ask) logDensity(log float64, label int) float64 {
-	log -= 0.5 * float64(a.mix.parts.dim) * math.Log(2*math.Pi)
+	log -= 0.5 * float64(a.dim) * math.Log(2*math.Pi)
 	if label >= 0 {
-		log -= a.mix.classes[label]
+		log -= a.shares.classes[label]
 	}
 	return log
 }

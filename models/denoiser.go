@@ -4,12 +4,16 @@
 // A [Denoiser] answers one batched [Query]: the estimate of E[x₀ | x] for states
 // x = α x₀ + σ ε at their noise levels. Models of ε, v, the score, a flow or an
 // EDM network become denoisers by [FromRaw], and denoisers become those by
-// [ToRaw]. [Counter] and [Timed] wrap any of them. [Gaussian], [Mixture] and
-// [PointSet] are [Exact]: they also sample, and give the log-density, the moments
+// [ToRaw]. [Counter] and [Timed] wrap any of them. [Gaussian], [Mixture],
+// [PointSet], [Field] and [FieldMixture] are [Exact]: they also sample, and give the log-density, the moments
 // and the posterior covariance at every level, σ = 0 and α = 0 included.
 //
 // References:
 //
+//	[field1987]    D. Field. Relations between the statistics of natural images and the
+//	               response properties of cortical cells. J. Opt. Soc. Am. A 4 (1987).
+//	[guo2005]      D. Guo, S. Shamai, S. Verdú. Mutual information and minimum mean-square
+//	               error in Gaussian channels. IEEE Trans. Inf. Theory 51 (2005).
 //	[ho2020]       J. Ho, A. Jain, P. Abbeel. Denoising diffusion probabilistic models.
 //	               NeurIPS 2020, arXiv 2006.11239.
 //	[karras2022]   T. Karras, M. Aittala, T. Aila, S. Laine. Elucidating the design space
@@ -20,6 +24,8 @@
 //	               diffusion models. ICLR 2022, arXiv 2202.00512.
 //	[tipping1999]  M. Tipping, C. Bishop. Mixtures of probabilistic principal component
 //	               analyzers. Neural Computation 11 (1999).
+//	[wiener1949]   N. Wiener. Extrapolation, interpolation, and smoothing of stationary
+//	               time series. MIT Press, 1949.
 package models
 
 import (

@@ -354,7 +354,7 @@ func (b *diagonalBlock) exponents(r *diagonalRange, x, p, xh []float64, label in
 	top, shared = math.Inf(-1), -0.5*simd.WeightedSumSq(x, t.h[:f.dim])
 	xx, bound := simd.SumSq(x), 0.0
 	for k := range f.k {
-		if !b.a.mix.member(k, label) {
+		if !b.a.shares.member(k, label) {
 			r.logp[k] = math.Inf(-1)
 			continue
 		}

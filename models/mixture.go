@@ -47,13 +47,10 @@ type Components struct {
 // A Mixture is immutable and safe for concurrent use. Denoise and
 // PosteriorCovMul allocate nothing once warm.
 type Mixture struct {
-	shape   []int
-	parts   parts
-	weights []float64 // normalised
-	logw    []float64 // their logarithms
-	labels  []int
-	classes map[int]float64 // log total weight of a class
-	family  family
+	shares
+	shape  []int
+	parts  parts
+	family family
 }
 
 // parts are the pieces every family is made of.
@@ -88,8 +85,7 @@ func NewMixture(c Components) (*Mixture, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Mixture{shape: slices.Clone(c.Shape), labels: slices.Clone(c.Labels)}
-	m.setWeights(c.Weights)
+	m := &Mixture{shares: newShares(c.Weights, c.Labels), shape: slices.Clone(c.Shape)}
 	p := &m.parts
 	p.k, p.dim = len(c.Weights), size(c.Shape)
 	var err error
@@ -165,47 +161,7 @@ func (c Components) Validate() error {
 			return fmt.Errorf("models: mixture has Residual[%d] = %g: expected a finite variance ≥ 0", i, v)
 		}
 	}
-	total := 0.0
-	for i, v := range c.Weights {
-		if !(v > 0) || math.IsInf(v, 1) {
-			return fmt.Errorf("models: mixture has Weights[%d] = %g: expected a finite number > 0 (leave a component out rather than weigh it 0)", i, v)
-		}
-		total += v
-	}
-	for i, v := range c.Weights {
-		if v/total == 0 {
-			return fmt.Errorf("models: mixture has Weights[%d] = %g of %g in all: the share is 0 in float64, scale the weights or leave the component out", i, v, total)
-		}
-	}
-	for i, l := range c.Labels {
-		if l < 0 {
-			return fmt.Errorf("models: mixture has Labels[%d] = %d: expected a class ≥ 0", i, l)
-		}
-	}
-	return nil
-}
-
-// setWeights normalises the weights and adds up those of each class.
-func (m *Mixture) setWeights(w []float64) {
-	total := 0.0
-	for _, v := range w {
-		total += v
-	}
-	m.weights, m.logw = make([]float64, len(w)), make([]float64, len(w))
-	for i, v := range w {
-		m.weights[i] = v / total
-		m.logw[i] = math.Log(v / total)
-	}
-	if m.labels == nil {
-		return
-	}
-	m.classes = map[int]float64{}
-	for i, l := range m.labels {
-		m.classes[l] += m.weights[i]
-	}
-	for l, sum := range m.classes {
-		m.classes[l] = math.Log(sum)
-	}
+	return checkShares(c.Weights, c.Labels)
 }
 
 // grow makes room for the rows and variances of q directions a component.
@@ -330,29 +286,8 @@ func (m *Mixture) check(dst []float64, q Query) error {
 			return err
 		}
 	}
-	for i, l := range q.Labels {
-		if err := m.checkLabel(l); err != nil {
-			return fmt.Errorf("%w (row %d)", err, i)
-		}
-	}
-	return nil
+	return m.checkLabels(q.Labels)
 }
-
-func (m *Mixture) checkLabel(l int) error {
-	if l == -1 {
-		return nil
-	}
-	if m.labels == nil {
-		return fmt.Errorf("models: label %d: this mixture has no classes, use −1 or no labels", l)
-	}
-	if _, ok := m.classes[l]; !ok {
-		return fmt.Errorf("models: label %d: no component has that class, use −1 for all", l)
-	}
-	return nil
-}
-
-// member reports whether component k belongs to a class; −1 is all.
-func (m *Mixture) member(k, label int) bool { return label < 0 || m.labels[k] == label }
 
 // Denoise writes D(q) into dst, rows×dim.
 func (m *Mixture) Denoise(ctx context.Context, dst []float64, q Query) error {
@@ -362,7 +297,7 @@ func (m *Mixture) Denoise(ctx context.Context, dst []float64, q Query) error {
 	if err := m.check(dst, q); err != nil {
 		return err
 	}
-	m.family.answer(ask{want: wantMean, mix: m, q: q, dst: dst})
+	m.family.answer(ask{want: wantMean, shares: &m.shares, dim: m.parts.dim, q: q, dst: dst})
 	return nil
 }
 
@@ -378,7 +313,7 @@ func (m *Mixture) PosteriorCovMul(ctx context.Context, dst, v []float64, q Query
 	if len(v) != len(q.X) {
 		return fmt.Errorf("models: vectors have %d numbers, the query %d", len(v), len(q.X))
 	}
-	m.family.answer(ask{want: wantCov, mix: m, q: q, v: v, dst: dst})
+	m.family.answer(ask{want: wantCov, shares: &m.shares, dim: m.parts.dim, q: q, v: v, dst: dst})
 	return nil
 }
 
@@ -398,7 +333,7 @@ func (m *Mixture) DenoiseRate(ctx context.Context, dst []float64, q Query) error
 	if err := m.check(dst, q); err != nil {
 		return err
 	}
-	m.family.answer(ask{want: wantRate, mix: m, q: q, dst: dst})
+	m.family.answer(ask{want: wantRate, shares: &m.shares, dim: m.parts.dim, q: q, dst: dst})
 	return nil
 }
 
@@ -415,26 +350,15 @@ func (m *Mixture) LogDensity(dst []float64, q Query) error {
 			return fmt.Errorf("models: log-density at σ = %g: %w: the data lie on a set without volume, ask at a level with noise", at.Sigma, ErrNoDensity)
 		}
 	}
-	m.family.answer(ask{want: wantLogDensity, mix: m, q: q, dst: dst})
+	m.family.answer(ask{want: wantLogDensity, shares: &m.shares, dim: m.parts.dim, q: q, dst: dst})
 	return nil
 }
 
 // Sample writes one draw of the marginal at a level for each key into dst.
 func (m *Mixture) Sample(dst []float64, at schedules.Level, labels []int, keys []rng.Key) error {
 	p := &m.parts
-	switch {
-	case len(keys) == 0 || len(dst) != len(keys)*p.dim:
-		return fmt.Errorf("models: destination of samples has %d numbers: expected %d keys × %d, and at least one key", len(dst), len(keys), p.dim)
-	case labels != nil && len(labels) != len(keys):
-		return fmt.Errorf("models: sampling has %d labels: expected none, or one for each of %d keys", len(labels), len(keys))
-	}
-	if err := usable(at); err != nil {
+	if err := m.checkSample(len(dst), p.dim, at, labels, keys); err != nil {
 		return err
-	}
-	for _, l := range labels {
-		if err := m.checkLabel(l); err != nil {
-			return err
-		}
 	}
 	par.Rows(len(keys), 4, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -454,24 +378,6 @@ func (m *Mixture) Sample(dst []float64, at schedules.Level, labels []int, keys [
 	return nil
 }
 
-// pick returns the component at the fraction u of the class's total weight.
-func (m *Mixture) pick(label int, u float64) int {
-	if label >= 0 {
-		u *= math.Exp(m.classes[label])
-	}
-	last := 0
-	for k, w := range m.weights {
-		if !m.member(k, label) {
-			continue
-		}
-		if u -= w; u < 0 {
-			return k
-		}
-		last = k
-	}
-	return last
-}
-
 // draw writes a sample of component k into x.
 func (p *parts) draw(x []float64, k int, r *rand.Rand) {
 	mean := p.mean(k)
@@ -486,17 +392,6 @@ func (p *parts) draw(x []float64, k int, r *rand.Rand) {
 			x[i] += math.Sqrt(v) * r.NormFloat64()
 		}
 	}
-}
-
-// share returns the weight of component k within a class.
-func (m *Mixture) share(k, label int) float64 {
-	if label < 0 {
-		return m.weights[k]
-	}
-	if m.labels[k] != label {
-		return 0
-	}
-	return math.Exp(m.logw[k] - m.classes[label])
 }
 
 // centredMean returns E[x₀ | class] − centre.

@@ -370,7 +370,7 @@ func (b *stackBlock) exponents(r *stackRange, x, p []float64, label int) (top, s
 	xx := simd.SumSq(x)
 	top, shared = math.Inf(-1), -0.5*t.x0*xx
 	for k := range s.k {
-		if !b.a.mix.member(k, label) {
+		if !b.a.shares.member(k, label) {
 			r.logp[k] = math.Inf(-1)
 			continue
 		}

@@ -29,7 +29,7 @@ func (m *Mixture) PosteriorTrace(ctx context.Context, dst []float64, q Query) er
 	if err := m.check(q.X, q); err != nil {
 		return err
 	}
-	m.family.answer(ask{want: wantTrace, mix: m, q: q, dst: dst})
+	m.family.answer(ask{want: wantTrace, shares: &m.shares, dim: m.parts.dim, q: q, dst: dst})
 	return nil
 }
 
