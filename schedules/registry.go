@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"snrlab/internal/spec"
+	"snrlab/snr"
 )
 
 // Registry lists the schedules that [Parse] reads, with one line for each.
@@ -24,11 +25,13 @@ func Registry() spec.Registry[Schedule] {
 			{Name: "rf", Summary: "rectified flow, σ = t, with a resolution shift", Aliases: []string{"flow"}, Default: RF{Shift: 1}},
 			{Name: "shift", Summary: "a schedule with a constant added to its λ", Default: Shift{Schedule: Cosine{Min: -15, Max: 15}}},
 			{Name: "on-path", Summary: "the λ(t) of a schedule on another path", Default: OnPath{To: VPPath{}, Schedule: EDM{SMin: 0.002, SMax: 80}}},
+			{Name: "density", Summary: "λ(t) is the quantile of a density of λ", Default: FromDensity{Of: snr.Cosine{S: 1}, To: VPPath{}}},
 		},
 		Nested: map[reflect.Type]func(string) (any, error){
-			reflect.TypeFor[BetaKind](): func(s string) (any, error) { return parseBetaKind(s) },
-			reflect.TypeFor[Path]():     func(s string) (any, error) { return Paths().Parse(s) },
-			reflect.TypeFor[Schedule](): func(s string) (any, error) { return Registry().Parse(s) },
+			reflect.TypeFor[BetaKind]():    func(s string) (any, error) { return parseBetaKind(s) },
+			reflect.TypeFor[Path]():        func(s string) (any, error) { return Paths().Parse(s) },
+			reflect.TypeFor[snr.Density](): func(s string) (any, error) { return ParseDensity(s) },
+			reflect.TypeFor[Schedule]():    func(s string) (any, error) { return Registry().Parse(s) },
 		},
 	}
 }
@@ -90,7 +93,8 @@ func ParseSpacing(s string) (Spacing, error) {
 // prefixed names the package once, however deep in a name the error arose.
 func prefixed[T any](v T, err error) (T, error) {
 	if err != nil {
-		err = fmt.Errorf("schedules: %s", strings.ReplaceAll(err.Error(), "schedules: ", ""))
+		bare := strings.NewReplacer("schedules: ", "", "snr: ", "").Replace(err.Error())
+		err = fmt.Errorf("schedules: %s", bare)
 	}
 	return v, err
 }

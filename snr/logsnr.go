@@ -1,10 +1,3 @@
-// Package snr holds the one quantity that everything else is a function of:
-// the log signal-to-noise ratio λ = log(α²/σ²) of x_t = α x₀ + σ ε [kingma2021].
-//
-// References:
-//
-//	[kingma2021] D. Kingma, T. Salimans, B. Poole, J. Ho, Variational Diffusion Models, arXiv 2107.00630.
-//	[lu2022]     C. Lu et al., DPM-Solver, arXiv 2206.00927.
 package snr
 
 import "math"
