@@ -85,16 +85,18 @@ func diffusersUniPC(r Run) (*Translation, error) {
 	if c.Has("solver_p") {
 		c.Fail("solver_p", "is given: a predictor of another class has no equal here")
 	}
-	s.Skip = readSkip(c.Ints("disable_corrector"))
 	sigmas = withEnd(sigmas, end)
+	s.Skip = readSkip(c.Ints("disable_corrector"), len(sigmas)-1)
 	return &Translation{
 		Schedule: line(sigmas), Grid: gridOf(level, sigmas), Solver: s, Wrap: readThreshold(c),
 		Tables: map[string][]float64{"sigmas": sigmas, "timesteps": times},
 	}, nil
 }
 
-// readSkip is a list of steps as a solver spells it.
-func readSkip(steps []int) solvers.Indices {
+// readSkip is a list of steps as a solver spells it. The program takes numbers
+// beyond its n steps, which change nothing.
+func readSkip(steps []int, n int) solvers.Indices {
+	steps = slices.DeleteFunc(steps, func(i int) bool { return i >= n })
 	if len(steps) == 0 {
 		return ""
 	}

@@ -103,8 +103,8 @@ func readAMED(r, c, kappa PerStep) (n amedNumbers, err error) {
 	return n, nil
 }
 
-// check reports lists of another length than the grid's steps.
-func (n amedNumbers) check(g schedules.Grid) error {
+// fits reports lists of another length than the grid's steps.
+func (n amedNumbers) fits(g schedules.Grid) error {
 	for _, l := range []struct {
 		name string
 		v    []float64
@@ -147,14 +147,8 @@ func (s AMED) Properties() Properties {
 }
 
 func (s AMED) method() method {
-	n, err := readAMED(s.R, s.C, s.Kappa)
-	m := method{evals: 2, scratch: 5, lazy: true, step: func(w *walk) { s.step(w, n) }}
-	m.check = func(p Problem) error {
-		if err != nil {
-			return err
-		}
-		return n.check(p.Grid)
-	}
+	n, _ := readAMED(s.R, s.C, s.Kappa) // Validate has seen an error
+	m := method{evals: 2, scratch: 5, lazy: true, fits: n.fits, step: func(w *walk) { s.step(w, n) }}
 	if s.AFS {
 		m.cost = func(p place) int {
 			if p.index == 0 {
@@ -313,7 +307,7 @@ func (s AMEDPlugin) Start(p Problem, x []float64, opts ...RunOption) (Stepper, e
 	if err := walkable(p.Grid, s.Properties()); err != nil {
 		return fail(err)
 	}
-	if err := n.check(p.Grid); err != nil {
+	if err := n.fits(p.Grid); err != nil {
 		return fail(err)
 	}
 	switch {

@@ -51,10 +51,8 @@ func (s *AMEDNet) method() method {
 	run.place, run.finish = run.placeRows, run.finishRows
 	return method{
 		evals: 2, scratch: 4, lazy: true, free: true, step: run.step,
+		fits: func(g schedules.Grid) error { return onlyGrid(s.S, g) },
 		check: func(p Problem) error {
-			if err := onlyGrid(s.S, p.Grid); err != nil {
-				return err
-			}
 			if d := models.Dim(p.Denoiser); s.Net.Inputs > 0 && s.Net.Inputs != d {
 				return fmt.Errorf("the network sees %d numbers and a sample has %d: this solver was trained for another model", s.Net.Inputs, d)
 			}

@@ -52,12 +52,12 @@ func (s Consistency) Properties() Properties {
 }
 
 func (s Consistency) method() method {
-	return method{evals: 1, first: OwnFirst, check: s.check, step: s.step}
+	return method{evals: 1, first: OwnFirst, fits: s.fits, step: s.step}
 }
 
-// check refuses levels that noise cannot bring D up to.
-func (s Consistency) check(p Problem) error {
-	for i, l := range p.Grid {
+// fits refuses levels that noise cannot bring D up to.
+func (s Consistency) fits(g schedules.Grid) error {
+	for i, l := range g {
 		// A level of the boundary itself may have rounded.
 		if l.Sigma > 0 && l.Noise() < s.SMin*(1-1e-12) {
 			return fmt.Errorf("grid level %d has σ/α = %g: expected at least smin = %g, or σ = 0", i, l.Noise(), s.SMin)

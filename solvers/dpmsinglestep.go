@@ -185,9 +185,21 @@ func (s DPMSinglestep) equation() string {
 func (s DPMSinglestep) method() method {
 	m := method{evals: s.Order, keep: s.Predict.answer(), scratch: 4, churn: s.churn(), step: s.step}
 	if s.Short > 0 {
-		m.cost = s.orderAt
+		m.cost, m.fits = s.orderAt, s.fits
 	}
 	return m
+}
+
+// fits refuses a grid that ends before the steps which Short makes shorter.
+func (s DPMSinglestep) fits(g schedules.Grid) error {
+	need := 1
+	if s.Short == 3 {
+		need = 2
+	}
+	if n := between(g); n < need {
+		return fmt.Errorf("short = %d shortens the last %d of the steps between α = 0 and σ = 0, of which the grid has %d: expected more steps, or a smaller short", s.Short, need, n)
+	}
+	return nil
 }
 
 // orderAt is the order of a step, which is its evaluations too.

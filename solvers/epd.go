@@ -99,8 +99,8 @@ func (n epdNumbers) lists() [4]epdList {
 	return [4]epdList{{"r", n.r, n.k}, {"w", n.w, n.k}, {"kappa", n.kappa, n.k}, {"c", n.c, 1}}
 }
 
-// check reports lists of another length than the grid's steps.
-func (n epdNumbers) check(g schedules.Grid) error {
+// fits reports lists of another length than the grid's steps.
+func (n epdNumbers) fits(g schedules.Grid) error {
 	for _, l := range n.lists() {
 		if len(l.v) > l.each && len(l.v) != l.each*g.Steps() {
 			return fmt.Errorf("%s has %d numbers: expected %d for all steps, or for each of %d", l.name, len(l.v), l.each, g.Steps())
@@ -149,14 +149,8 @@ func (s EPD) Properties() Properties {
 }
 
 func (s EPD) method() method {
-	n, err := s.numbers()
-	m := method{evals: s.K + 1, scratch: 4 + n.k, lazy: true, step: func(w *walk) { s.step(w, n) }}
-	m.check = func(p Problem) error {
-		if err != nil {
-			return err
-		}
-		return n.check(p.Grid)
-	}
+	n, _ := s.numbers() // Validate has seen an error
+	m := method{evals: s.K + 1, scratch: 4 + n.k, lazy: true, fits: n.fits, step: func(w *walk) { s.step(w, n) }}
 	if s.AFS {
 		m.cost = func(p place) int {
 			if p.index == 0 {

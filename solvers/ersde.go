@@ -117,15 +117,15 @@ func (s ERSDE) Properties() Properties {
 }
 
 func (s ERSDE) method() method {
-	m := method{evals: 1, history: s.Order - 1, step: s.step, check: s.check}
+	m := method{evals: 1, history: s.Order - 1, step: s.step, fits: s.fits}
 	s.Opening.prepare(&m, s.Order)
 	return m
 }
 
-// check refuses levels between which φ takes more noise away than there is.
-func (s ERSDE) check(p Problem) error {
-	for i := range p.Grid.Steps() {
-		a, b := p.Grid[i], p.Grid[i+1]
+// fits refuses levels between which φ takes more noise away than there is.
+func (s ERSDE) fits(g schedules.Grid) error {
+	for i := range g.Steps() {
+		a, b := g[i], g[i+1]
 		if s.Noise == NoiseODE || a.Alpha == 0 || b.Sigma == 0 {
 			continue
 		}

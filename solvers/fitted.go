@@ -149,15 +149,7 @@ func (o onGrid) Start(p Problem, x []float64, opts ...RunOption) (Stepper, error
 
 func (o onGrid) method() method {
 	m := o.of.method()
-	before := m.check
-	m.check = func(p Problem) error {
-		if before != nil {
-			if err := before(p); err != nil {
-				return err
-			}
-		}
-		return onlyGrid(o.s, p.Grid)
-	}
+	m.fits = func(g schedules.Grid) error { return onlyGrid(o.s, g) }
 	return m
 }
 

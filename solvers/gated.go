@@ -92,10 +92,8 @@ func (s *Gated) method() method {
 	run.rows = run.correct
 	return method{
 		evals: 1, history: max(s.Steps()-1, 0), carry: 1, scratch: 2, free: true, step: run.step,
+		fits: func(g schedules.Grid) error { return onlyGrid(s.S, g) },
 		check: func(p Problem) error {
-			if err := onlyGrid(s.S, p.Grid); err != nil {
-				return err
-			}
 			dim := 1
 			for _, n := range p.Denoiser.Shape() {
 				dim *= n

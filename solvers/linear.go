@@ -116,8 +116,8 @@ func (s *Linear) Properties() Properties {
 func (s *Linear) method() method {
 	return method{
 		evals: 1, history: s.Properties().History, keep: noise, scratch: 1, lazy: true, free: true,
-		check: func(p Problem) error { return onlyGrid(s.S, p.Grid) },
-		step:  s.step,
+		fits: func(g schedules.Grid) error { return onlyGrid(s.S, g) },
+		step: s.step,
 	}
 }
 

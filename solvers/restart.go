@@ -141,6 +141,14 @@ func (s Restart) method() method {
 	return method{
 		evals: s.evals(), scratch: 5,
 		step: func(w *walk) { s.step(w, list) },
+		fits: func(g schedules.Grid) error {
+			for _, r := range list {
+				if first, last := g[0].Noise(), g[g.Steps()].Noise(); last >= r.hi || first <= r.lo {
+					return fmt.Errorf("intervals = %s: a grid from σ/α = %.4g to %.4g has no level in [%g, %g]: expected one that reaches the interval", s.Intervals, first, last, r.lo, r.hi)
+				}
+			}
+			return nil
+		},
 		cost: func(at place) int {
 			n := s.evals()
 			for _, r := range list {

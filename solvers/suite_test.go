@@ -72,7 +72,7 @@ var variants = []string{
 	"er-sde(order=1)", "er-sde(order=2,noise=sde)", "er-sde(noise=sde1)", "er-sde(noise=sde2)", "er-sde(noise=sde3)", "er-sde(order=2,noise=sde4)",
 	"er-sde(order=1,noise=ode)", "er-sde(order=2,noise=ode)", "er-sde(noise=ode,start=rk)", "er-sde(noise=ode,published=true)",
 	"gradient-estimation(gamma=1.5)", "gradient-estimation(gamma=1)",
-	"gaussian-secant(order=1)", "gaussian-secant(total=2)",
+	"gaussian-secant(order=1)", "gaussian-secant(total=2)", "gaussian-secant(free=true)", "gaussian-secant(order=1,total=1,free=true)",
 	"restart(base=euler)", "restart(intervals=[0.05:0.5:1:30,1:5:2:40])",
 
 	// Stochastic differential equations.

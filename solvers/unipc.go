@@ -145,6 +145,14 @@ func (s UniPC) method() method {
 	if s.Corrector {
 		m.history, m.carry = s.Order, 1
 		skip, _ = s.Skip.read("skip")
+		m.fits = func(g schedules.Grid) error {
+			for i := range skip {
+				if i >= g.Steps() {
+					return fmt.Errorf("skip = %s: the grid has %d steps: expected numbers below that", s.Skip, g.Steps())
+				}
+			}
+			return nil
+		}
 	}
 	m.step = func(w *walk) { s.step(w, skip) }
 	s.Opening.prepare(&m, s.Order)

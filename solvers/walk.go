@@ -37,6 +37,8 @@ type method struct {
 	// cost is the number of denoiser calls of a step that is not named, where it
 	// depends on the step's place; nil for evals.
 	cost func(at place) int
+	// fits refuses a grid that falls and that the method cannot walk; may be nil.
+	fits func(g schedules.Grid) error
 	// check refuses a problem that the method cannot serve; may be nil.
 	check func(p Problem) error
 }
@@ -57,6 +59,18 @@ func (p place) before() place { return place{p.index - 1, p.grid, p.known - 1} }
 
 // left is the number of steps after this one.
 func (p place) left() int { return p.grid.Steps() - 1 - p.index }
+
+// between is the number of steps that lead neither out of α = 0 nor into σ = 0.
+func between(g schedules.Grid) int {
+	n := g.Steps()
+	if g[0].Alpha == 0 {
+		n--
+	}
+	if g[g.Steps()].Sigma == 0 {
+		n--
+	}
+	return max(n, 0) // one step may do both
+}
 
 // answer is the quantity that a history holds.
 type answer uint8
@@ -206,11 +220,10 @@ func servable(s Solver, p Problem, x []float64, check func(p Problem) error) (ro
 	if p.Denoiser == nil {
 		return 0, errors.New("the problem has no denoiser")
 	}
-	props := s.Properties()
-	if err := walkable(p.Grid, props); err != nil {
+	if err := FitsGrid(s, p.Grid); err != nil {
 		return 0, err
 	}
-	dim := models.Dim(p.Denoiser)
+	props, dim := s.Properties(), models.Dim(p.Denoiser)
 	if dim < 1 {
 		return 0, fmt.Errorf("the denoiser's sample shape %v has no values", p.Denoiser.Shape())
 	}
@@ -246,6 +259,22 @@ func arrays(count, n int) [][]float64 {
 		a[i] = make([]float64, n)
 	}
 	return a
+}
+
+// FitsGrid reports why a solver cannot walk a grid: one whose noise does not
+// strictly fall, or rise where the solver walks from data to noise too; or one that
+// ends before steps or levels that the solver's settings name. A run refuses it at
+// its start.
+func FitsGrid(s Solver, g schedules.Grid) error {
+	if err := walkable(g, s.Properties()); err != nil {
+		return err
+	}
+	if m, ok := s.(interface{ method() method }); ok {
+		if fits := m.method().fits; fits != nil {
+			return fits(g)
+		}
+	}
+	return nil
 }
 
 // walkable refuses a grid whose noise does not strictly fall, or for a solver

@@ -379,14 +379,14 @@ func proportional(t *testing.T, with func(tol float64) solvers.Solver) {
 			}
 			// Toward noise the error is below a hundredth of the tolerance where
 			// it is loose: there the growth limit holds steps back.
-			least := 0.75
+			least, size := 0.75, 1.0
 			if rising {
-				least = 0.5
+				least, size = 0.5, p.schedule.SMax
 			}
 			var errs []float64
 			tols := []float64{1e-4, 1e-5, 1e-6, 1e-7, 1e-8}
 			for _, tol := range tols {
-				errs = append(errs, p.errorAt(t, with(tol), rising))
+				errs = append(errs, p.run(t, with(tol), schedules.UniformLambda{}, 1, rising)/size)
 			}
 			slope := math.Log10(errs[0]/errs[4]) / 4
 			t.Logf("%s on the %s, rising %v: errors %.2g, slope %.2f", with(tols[0]), p.name, rising, errs, slope)
@@ -400,27 +400,6 @@ func proportional(t *testing.T, with func(tol float64) solvers.Solver) {
 			}
 		}
 	}
-}
-
-// errorAt returns the error of one adaptive run between the ends of the
-// problem's schedule, relative to the size of the start if rising.
-func (p orderProblem) errorAt(t testing.TB, s solvers.Solver, rising bool) float64 {
-	t.Helper()
-	const rows = 8
-	start := schedules.Level{Sigma: p.schedule.SMax}
-	problem := solvers.Problem{Denoiser: p.denoiser, Schedule: p.schedule, Grid: grid(t, schedules.UniformLambda{}, p.schedule, 1)}
-	size := 1.0
-	if rising {
-		start.Sigma, size = 1, p.schedule.SMax // data of about unit variance
-		slices.Reverse(problem.Grid)
-	}
-	x := initial(start, models.Dim(p.denoiser), rows)
-	want := p.exact(t, problem, x)
-	sum := 0.0
-	for i, v := range sample(t, s, problem, x) {
-		sum += (v - want[i]) * (v - want[i])
-	}
-	return math.Sqrt(sum/rows) / size
 }
 
 // adaptiveLaw compares all means and variances of a 4-D Gaussian's samples with

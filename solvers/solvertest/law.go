@@ -1,12 +1,8 @@
 package solvertest
 
 import (
-	"fmt"
 	"math"
-	"slices"
 	"testing"
-
-	"gonum.org/v1/gonum/mat"
 
 	"snrlab/models"
 	"snrlab/rng"
@@ -80,87 +76,48 @@ func law(t *testing.T, s solvers.Solver) {
 
 // Variance returns the exact variance of the end of a run over g that starts
 // from the exact marginal of data N(0, c), with draws as [solvers.Independent]
-// makes them: no sampling is involved. On such data a step is linear,
-// v' = A v + B z, where v holds the state, what is remembered of earlier answers
-// and what is carried, and z the draws. Rows that hold one entry of v at 1 and
-// draw nothing measure A, rows from 0 with one draw at 1 measure B.
+// makes them: no sampling is involved. On such data the end is linear in the start
+// and in the unit normals that are drawn, so that its variance is the sum of the
+// squares of their factors. Each has a row of its own, where it is 1 and all
+// others are 0.
 func Variance(t testing.TB, s solvers.Solver, sch schedules.Schedule, g schedules.Grid, c float64) float64 {
 	t.Helper()
 	gauss, err := models.IsotropicGaussian(1, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := g[0]
-	cov := mat.NewSymDense(1, []float64{a.Alpha*a.Alpha*c + a.Sigma*a.Sigma})
-	history, carry := 0, 0
-	for i := range g.Steps() {
-		n := 1 + history + carry
-		unit := func(entry int) []float64 {
-			x := make([]float64, n+maxDraws)
-			if entry >= 0 {
-				x[entry] = 1
-			}
-			return x
-		}
-		state := solvers.State{Solver: s.String(), Index: i, X: unit(0)}
-		for k := range history {
-			state.History = append(state.History, unit(1+k))
-		}
-		for k := range carry {
-			state.Carry = append(state.Carry, unit(1+history+k))
-		}
-		noise := &unitNoise{first: n}
-		p := solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: noise}
-		st := begin(t, s, p, unit(-1), solvers.Resume(state))
-		if _, err := st.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		end := st.State()
-		after := append(append([][]float64{end.X}, end.History...), end.Carry...)
-		step := mat.NewDense(len(after), n+maxDraws, slices.Concat(after...))
-		joint := mat.NewSymDense(n+maxDraws, nil) // of v and z
-		for j := range n + maxDraws {
-			for k := range j + 1 {
-				switch {
-				case j < n:
-					joint.SetSym(j, k, cov.At(j, k))
-				case j == k:
-					joint.SetSym(j, k, 1)
-				}
-			}
-		}
-		var half, full mat.Dense
-		half.Mul(step, joint)
-		full.Mul(&half, step.T())
-		cov = mat.NewSymDense(len(after), nil)
-		for j := range after {
-			for k := range j + 1 {
-				cov.SetSym(j, k, full.At(j, k))
-			}
-		}
-		history, carry = len(end.History), len(end.Carry)
+	end := func(rows int) (x []float64, drawn int) {
+		noise := &unitNoise{drawn: 1} // row 0 is the start's
+		x = make([]float64, rows)
+		x[0] = math.Hypot(g[0].Alpha*math.Sqrt(c), g[0].Sigma)
+		return sample(t, s, solvers.Problem{Denoiser: gauss, Grid: g, Schedule: sch, Noise: noise}, x), noise.drawn
 	}
-	return cov.At(0, 0)
+	_, rows := end(1)
+	x, _ := end(rows)
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	return sum
 }
 
-// maxDraws is the most unit normals that a step may draw.
-const maxDraws = 8
-
-// unitNoise makes the k-th unit normal of a step 1 in row first + k and 0 in the
-// others. An iterated integral is z/2 and a second normal of variance 1/12.
-type unitNoise struct{ first, drawn int }
+// unitNoise makes the k-th unit normal of a run 1 in row k and 0 in the others. An
+// iterated integral is z/2 and a second normal of variance 1/12.
+type unitNoise struct{ drawn int }
 
 func (u *unitNoise) Normal(req solvers.NoiseRequest) error {
-	if u.drawn+2 > maxDraws {
-		return fmt.Errorf("solvertest: a step draws more than %d numbers", maxDraws)
-	}
 	clear(req.Z)
-	req.Z[u.first+u.drawn] = 1
+	clear(req.Integral)
+	set := func(z []float64, v float64) {
+		if u.drawn < len(z) {
+			z[u.drawn] = v
+		}
+	}
+	set(req.Z, 1)
+	set(req.Integral, 0.5)
 	u.drawn++
 	if req.Integral != nil {
-		clear(req.Integral)
-		req.Integral[u.first+u.drawn-1] = 0.5
-		req.Integral[u.first+u.drawn] = math.Sqrt(1.0 / 12)
+		set(req.Integral, math.Sqrt(1.0/12))
 		u.drawn++
 	}
 	return nil
