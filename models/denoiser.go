@@ -107,3 +107,9 @@ func size(shape []int) int {
 	}
 	return n
 }
+
+// Labelled is offered by denoisers that say which classes they can be
+// conditioned on.
+type Labelled interface {
+	Classes() []int // in order; none where the denoiser has no labels
+}

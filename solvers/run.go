@@ -24,19 +24,32 @@ func Resume(s State) RunOption { return func(c *runConfig) { c.resume = &s } }
 // Observe calls f after every denoiser evaluation of a step.
 func Observe(f func(Stage)) RunOption { return func(c *runConfig) { c.observe = f } }
 
-// configure reads the options of a run, puts it where it resumes, and refuses a
-// state that is not finite.
-func configure(opts []RunOption, resume func(State) error, state []float64, dim int) (observe func(Stage), err error) {
+// Settings are the choices of a run as a solver outside of this package reads
+// them from the options that its Start is given.
+type Settings struct {
+	Resume  *State      // nil: from the first level
+	Observe func(Stage) // nil: nobody listens
+}
+
+// SettingsOf reads options.
+func SettingsOf(opts []RunOption) Settings {
 	var cfg runConfig
 	for _, o := range opts {
 		o(&cfg)
 	}
-	if cfg.resume != nil {
-		if err := resume(*cfg.resume); err != nil {
+	return Settings{Resume: cfg.resume, Observe: cfg.observe}
+}
+
+// configure reads the options of a run, puts it where it resumes, and refuses a
+// state that is not finite.
+func configure(opts []RunOption, resume func(State) error, state []float64, dim int) (observe func(Stage), err error) {
+	cfg := SettingsOf(opts)
+	if cfg.Resume != nil {
+		if err := resume(*cfg.Resume); err != nil {
 			return nil, err
 		}
 	}
-	return cfg.observe, checkFinite("the start", state, dim)
+	return cfg.Observe, checkFinite("the start", state, dim)
 }
 
 // checkSaved refuses an array of a state to resume that is not n finite values.
