@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -40,6 +41,22 @@ func newShares(weights []float64, labels []int) shares {
 		s.classes[l] = math.Log(sum)
 	}
 	return s
+}
+
+// Classes returns the labels of the components, in order; none where they have
+// none.
+func (s *shares) Classes() []int { return slices.Sorted(maps.Keys(s.classes)) }
+
+// ClassWeight returns the probability of a class, 1 for −1. A class that no
+// component has is an error.
+func (s *shares) ClassWeight(label int) (float64, error) {
+	if err := s.checkLabel(label); err != nil {
+		return 0, err
+	}
+	if label < 0 {
+		return 1, nil
+	}
+	return math.Exp(s.classes[label]), nil
 }
 
 // checkShares reports weights and labels that no mixture has.

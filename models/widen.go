@@ -2,26 +2,9 @@ package models
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 )
-
-// Classes returns the labels of the components, in order; none where they have
-// none.
-func (m *Mixture) Classes() []int { return slices.Sorted(maps.Keys(m.classes)) }
-
-// ClassWeight returns the probability of a class, 1 for −1. A class that no
-// component has is an error.
-func (m *Mixture) ClassWeight(label int) (float64, error) {
-	if err := m.checkLabel(label); err != nil {
-		return 0, err
-	}
-	if label < 0 {
-		return 1, nil
-	}
-	return math.Exp(m.classes[label]), nil
-}
 
 // Widened returns the mixture whose components have by times the covariance:
 // below 1 a sharper law, above 1 the law of a model that blurs, with the means,
@@ -30,7 +13,7 @@ func (m *Mixture) Widened(by float64) (*Mixture, error) {
 	if !(by > 0) || math.IsInf(by, 1) {
 		return nil, fmt.Errorf("models: components widened by %g: expected a finite factor > 0", by)
 	}
-	w := &Mixture{shape: m.shape, parts: m.parts, weights: m.weights, logw: m.logw, labels: m.labels, classes: m.classes}
+	w := &Mixture{shares: m.shares, shape: m.shape, parts: m.parts}
 	p := &w.parts
 	p.rows, p.l, p.resid = slices.Clone(p.rows), slices.Clone(p.l), slices.Clone(p.resid)
 	for i := range p.resid {

@@ -79,7 +79,7 @@ func TestMixture_Widened(t *testing.T) {
 			t.Fatal(err)
 		}
 		scaled := c
-		scaled.Residual, scaled.Loadings, scaled.Cov = times(c.Residual, 2.5), times(c.Loadings, math.Sqrt(2.5)), times(c.Cov, 2.5)
+		scaled.Residual, scaled.Loadings, scaled.Cov = scaledBy(c.Residual, 2.5), scaledBy(c.Loadings, math.Sqrt(2.5)), scaledBy(c.Cov, 2.5)
 		fresh, err := NewMixture(scaled)
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestMixture_Widened(t *testing.T) {
 	}
 }
 
-func times(x []float64, by float64) []float64 {
+func scaledBy(x []float64, by float64) []float64 {
 	if x == nil {
 		return nil
 	}
