@@ -2,6 +2,7 @@ package snr
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 
 	"snrlab/internal/spec"
@@ -43,8 +44,17 @@ func (r Recipe) LogObjective(l LogSNR) float64 {
 func (r Recipe) Objective(l LogSNR) float64 { return math.Exp(r.LogObjective(l)) }
 
 // Move returns the recipe with the same objective whose levels come from another
-// density: ω' = ω p/p'. p' must not vanish where p does not.
+// density: ω' = ω p/p'. It refuses a p' that leaves out more than 1e-6 of p.
 func (r Recipe) Move(to Density) (Recipe, error) {
+	if err := cmp.Or(r.Validate(), CheckDensity(to)); err != nil {
+		return Recipe{}, err
+	}
+	noisy, clean := Support(to)
+	below, _ := r.Density.CDF(noisy)
+	_, above := r.Density.CDF(clean)
+	if out := below + above; out > 1e-6 {
+		return Recipe{}, fmt.Errorf("snr: %s never draws levels that make up %.3g of %s: the objective would change, choose a density at least as wide", to, out, r.Density)
+	}
 	moved := Recipe{Weight: Moved{Weight: r.Weight, From: r.Density, To: to}, Density: to}
 	return moved, moved.Validate()
 }
