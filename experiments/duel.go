@@ -57,19 +57,14 @@ func (d *Duel) Validate() error {
 
 func (d *Duel) resolve() error {
 	slices.Sort(d.Budgets)
-	own := [][]string{{d.Solver}, {d.Spacing}}
-	if err := cmp.Or(
+	return cmp.Or(
 		resolveName("schedule", &d.Schedule, schedules.Parse),
-		resolveTotal("solver", own[0], solvers.Parse),
-		resolveTotal("spacing", own[1], schedules.ParseSpacing),
-		resolveTotal("rivals", d.Rivals, solvers.Parse),
-		resolveTotal("usual", d.Usual, schedules.ParseSpacing),
-		resolveTotal("tuned", d.Tuned, schedules.ParseSpacing),
-	); err != nil {
-		return err
-	}
-	d.Solver, d.Spacing = own[0][0], own[1][0]
-	return nil
+		resolveTotal("solver", &d.Solver, solvers.Parse),
+		resolveTotal("spacing", &d.Spacing, schedules.ParseSpacing),
+		resolveTotals("rivals", d.Rivals, solvers.Parse),
+		resolveTotals("usual", d.Usual, schedules.ParseSpacing),
+		resolveTotals("tuned", d.Tuned, schedules.ParseSpacing),
+	)
 }
 
 // duel is a Duel whose names stand for things.
@@ -117,7 +112,7 @@ func (d *Duel) plan(p *Plan, o Options) (job, error) {
 
 // champion is the solver of the duel on its spacing.
 func (u *duel) champion(p *rankProblem) (*contender, error) {
-	total, err := totalOf(p.model)
+	total, err := totalOf(p.model, -1)
 	if err != nil {
 		return nil, err
 	}

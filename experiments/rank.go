@@ -79,7 +79,7 @@ func (c *Rank) resolve() error {
 	if err := resolveName("schedule", &c.Schedule, schedules.Parse); err != nil {
 		return err
 	}
-	if err := resolveTotal("spacings", c.Spacings, schedules.ParseSpacing); err != nil {
+	if err := resolveTotals("spacings", c.Spacings, schedules.ParseSpacing); err != nil {
 		return err
 	}
 	if len(c.Solvers) == 0 {
@@ -88,7 +88,7 @@ func (c *Rank) resolve() error {
 		}
 	}
 	c.Solvers, c.Also = append(c.Solvers, c.Also...), []string{}
-	if err := resolveTotal("solvers", c.Solvers, solvers.Parse); err != nil {
+	if err := resolveTotals("solvers", c.Solvers, solvers.Parse); err != nil {
 		return err
 	}
 	// A further solver may be registered.

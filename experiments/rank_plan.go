@@ -104,7 +104,7 @@ func newRanking(c *Rank, o Options) (*ranking, []string, error) {
 // enter finds the candidates and the contenders of a problem, and says what is
 // left out.
 func (r *ranking) enter(p *rankProblem) (notes []string, err error) {
-	total, err := totalOf(p.model)
+	total, err := totalOf(p.model, -1)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package experiments
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -222,5 +223,42 @@ solver = "` + solver + `"
 	}
 	if _, err := parse(t, "kind = \"sample\"\nclass = 11\n").Plan(Options{}); err == nil || !strings.Contains(err.Error(), "[0 1 2 3 4 5 6 7 8 9]") {
 		t.Errorf("got %v, expected the classes there are", err)
+	}
+}
+
+// {total} in the names of a Sample is the total variance of what is sampled: of a
+// class, where there is one.
+func TestSample_Equals_Total(t *testing.T) {
+	samples := func(class int, solver, spacing string) []byte {
+		info := runOf(t, fmt.Sprintf("kind = \"sample\"\nclass = %d\nsolver = %q\nspacing = %q\nsteps = 4\nrows = 3\n", class, solver, spacing))
+		b, err := os.ReadFile(filepath.Join(info.Dir, SamplesNPZ))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	m, err := OpenModel("digits", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	def := DefaultSample()
+	var totals []float64
+	for _, class := range []int{-1, 7} {
+		mom, err := m.Moments(schedules.Level{Alpha: 1}, class)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total := 0.0
+		for _, v := range mom.Var {
+			total += v
+		}
+		totals = append(totals, total)
+		with := samples(class, atTotal(def.Solver, total), atTotal(def.Spacing, total))
+		if got := samples(class, def.Solver, def.Spacing); !bytes.Equal(got, with) {
+			t.Errorf("class %d: other samples than with total = %g", class, total)
+		}
+	}
+	if totals[0] < 1.2*totals[1] {
+		t.Errorf("total variances %g: one class has nearly that of all, so that this test says nothing", totals)
 	}
 }

@@ -24,7 +24,7 @@ type Sample struct {
 	Model    string `toml:"model" json:"model"` // see [Models]
 	Class    int    `toml:"class" json:"class"` // −1, or the class to condition a labelled model on
 	Schedule string `toml:"schedule" json:"schedule"`
-	Spacing  string `toml:"spacing" json:"spacing"`
+	Spacing  string `toml:"spacing" json:"spacing"` // which may hold {total}, the total variance of what is sampled, as may the solver
 	Solver   string `toml:"solver" json:"solver"`
 	Steps    int    `toml:"steps" json:"steps"`
 	Rows     int    `toml:"rows" json:"rows"`
@@ -41,8 +41,8 @@ func DefaultSample() Sample {
 		Model:    "digits",
 		Class:    -1,
 		Schedule: "edm",
-		Spacing:  "arctan-log(c=0.6,k=0.08,last=zero)",
-		Solver:   "ab4(in=angle)",
+		Spacing:  "free-start(total={total},last=zero)",
+		Solver:   "gaussian-secant(total={total},free=true)",
 		Steps:    20,
 		Rows:     64,
 		Key:      1,
@@ -68,7 +68,11 @@ func (s *Sample) Validate() error {
 func (s *Sample) seed() uint64 { return uint64(s.Key) }
 
 func (s *Sample) resolve() error {
-	return cmp.Or(resolveGrid(&s.Schedule, &s.Spacing), resolveName("solver", &s.Solver, solvers.Parse))
+	return cmp.Or(
+		resolveName("schedule", &s.Schedule, schedules.Parse),
+		resolveTotal("spacing", &s.Spacing, schedules.ParseSpacing),
+		resolveTotal("solver", &s.Solver, solvers.Parse),
+	)
 }
 
 // What a Sample leaves in its run folder.
@@ -89,7 +93,11 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFamily(s.Schedule, s.Spacing)
+	total, err := totalOf(m, s.Class)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFamily(s.Schedule, atTotal(s.Spacing, total))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +105,7 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field steps: %w", err)
 	}
-	solver, err := solvers.Parse(s.Solver)
+	solver, err := solvers.Parse(atTotal(s.Solver, total))
 	if err != nil {
 		return nil, fmt.Errorf("field solver: %w", err)
 	}
@@ -193,5 +201,5 @@ func (s *Sample) present(dir string, info *RunInfo) error {
 }
 
 func (s *Sample) uses() uses {
-	return uses{names: []string{s.Schedule, s.Spacing, s.Model}, solvers: []string{s.Solver}}
+	return uses{names: []string{s.Schedule, atTotal(s.Spacing, 1), s.Model}, solvers: []string{atTotal(s.Solver, 1)}}
 }
