@@ -278,13 +278,14 @@ func (p pen) curve(xs, ys []float64, s style) {
 	p.marks(xs, ys, s, 2.2)
 }
 
-// bar is an error bar with caps.
-func (p pen) bar(x, lo, hi float64, c color.Color) {
+// bar is an error bar with caps, moved aside.
+func (p pen) bar(x, lo, hi float64, beside vg.Length, c color.Color) {
 	a, ok := p.at(x, lo)
 	b, also := p.at(x, hi)
 	if !ok || !also {
 		return
 	}
+	a.X, b.X = a.X+beside, b.X+beside
 	s := draw.LineStyle{Color: c, Width: 0.5}
 	const w = 1.3
 	p.StrokeLines(s, p.ClipLinesXY([]vg.Point{a, b},

@@ -44,7 +44,7 @@ func (f *folder) errorByNFE() *Figure {
 		p.layers = append(p.layers, func(pn pen) {
 			var xs, ys []float64
 			for _, r := range rows {
-				pn.bar(float64(r.NFE), r.RMSELo, r.RMSEHi, look.color)
+				pn.bar(float64(r.NFE), r.RMSELo, r.RMSEHi, 0, look.color)
 				xs, ys = append(xs, float64(r.NFE)), append(ys, r.RMSE)
 			}
 			pn.curve(xs, ys, look)

@@ -72,6 +72,9 @@ func WorkPrecision(name, title, caption string, panels []WorkPanel, highlighted 
 // a solver that is lost there would squeeze all that matters into a strip.
 const headroom = 30
 
+// dodge keeps the intervals of curves that meet apart.
+const dodge vg.Length = 0.7
+
 // panel makes the axes of w from the highlighted curves.
 func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped) panel {
 	var nfe, errs []float64
@@ -115,7 +118,8 @@ func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped)
 			p.layers = append(p.layers, func(pn pen) { pn.line(c.NFE, c.Error, grey) })
 		}
 	}
-	for _, name := range slices.Backward(order) { // the first on top
+	for i, name := range slices.Backward(order) { // the first on top
+		beside := dodge * (vg.Length(i) - vg.Length(len(order)-1)/2)
 		for _, c := range w.Curves {
 			if c.Solver != name {
 				continue
@@ -123,7 +127,7 @@ func (w WorkPanel) panel(styles map[string]style, order []string, lost *dropped)
 			look := styles[name]
 			p.layers = append(p.layers, func(pn pen) {
 				for i := range c.Lo {
-					pn.bar(c.NFE[i], c.Lo[i], c.Hi[i], look.color)
+					pn.bar(c.NFE[i], c.Lo[i], c.Hi[i], beside, look.color)
 				}
 				pn.curve(c.NFE, c.Error, look)
 			})
