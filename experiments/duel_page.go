@@ -119,11 +119,11 @@ func (p *duelReport) league(say sayer, league string) {
 			if r.NFE < float64(r.Budget) {
 				fewer = fmt.Sprintf(" (%g)", r.NFE)
 			}
-			ratio := fmt.Sprintf("%.2g", r.Ratio)
+			ratio := digits3(r.Ratio)
 			if r.Ratio >= 2 {
 				ratio = "**" + ratio + "**"
 			}
-			say.row(name, fmt.Sprint(r.Budget), three(own[k]), three(r), r.Solver+fewer, "`"+r.Spacing+"`", ratio, fmt.Sprintf("%.2g to %.2g", r.RatioLo, r.RatioHi), fmt.Sprintf("%.2g", r.MedianRatio))
+			say.row(name, fmt.Sprint(r.Budget), three(own[k]), three(r), r.Solver+fewer, "`"+r.Spacing+"`", ratio, digits3(r.RatioLo)+" to "+digits3(r.RatioHi), digits3(r.MedianRatio))
 			name = ""
 			if sums[r.Budget] == nil {
 				sums[r.Budget] = &sum{}

@@ -63,7 +63,7 @@ func readRanking(dir string) (*rankReport, error) {
 var known = []string{"ddim", "heun", "dpmpp-2m"}
 
 // highlighted are the solvers that figures show in colour: the best of a league
-// over all problems, and the known ones.
+// over all problems, of each name the best setting, and the known ones.
 func (l *league) highlighted(most int) []string {
 	var also []string
 	for _, m := range l.methods {
@@ -71,10 +71,11 @@ func (l *league) highlighted(most int) []string {
 			also = append(also, m.name)
 		}
 	}
-	var list []string
+	var list, heads []string
 	for _, m := range l.methods {
-		if len(list) < most-len(also) && !slices.Contains(also, m.name) {
-			list = append(list, m.name)
+		head, _, _ := strings.Cut(m.name, "(")
+		if len(list) < most-len(also) && !slices.Contains(also, m.name) && !slices.Contains(heads, head) {
+			list, heads = append(list, m.name), append(heads, head)
 		}
 	}
 	return append(list, also...)
@@ -522,12 +523,17 @@ func (p *rankReport) defaults(say sayer) {
 		return
 	}
 	say("### One solver on one spacing\n")
-	say("What a default has to be: one pair for all problems and budgets. Error on the tuning starts as a multiple of the least that any pair has at the same budget on the same problem, geometric mean over budgets and problems: the twenty best pairs, then the best pair of each further spacing and each of the known solvers.\n")
+	say("What a default has to be: one pair for all problems and budgets. Error on the tuning starts as a multiple of the least that any pair has at the same budget on the same problem, geometric mean over budgets and problems: the ten best pairs, then the best pair of each of twelve further solvers, of each further spacing and of each of the known solvers.\n")
 	say.head(append([]string{":", "solver", "spacing", "all:"}, numbers("%s", p.sure.models)...)...)
-	spacings, solversSeen := map[string]bool{}, map[string]bool{}
+	const best, further = 10, 12
+	spacings, solvers, own := map[string]bool{}, map[string]bool{}, 0
 	for i, q := range p.pairs {
-		wanted := i < 20 || !spacings[q.spacing] || (slices.Contains(known, q.solver) && !solversSeen[q.solver])
-		spacings[q.spacing], solversSeen[q.solver] = true, true
+		first := !solvers[q.solver]
+		if first && i >= best {
+			own++
+		}
+		wanted := i < best || !spacings[q.spacing] || first && (own <= further || slices.Contains(known, q.solver))
+		spacings[q.spacing], solvers[q.solver] = true, true
 		if !wanted {
 			continue
 		}

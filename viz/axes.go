@@ -137,14 +137,17 @@ func logAxis(label string, values []float64) axis {
 		return a
 	}
 	every := 1 + math.Floor(span/7)
+	few, fewer := math.Floor(a.hi) < math.Ceil(a.lo)+1, span < 0.8 // less than two decades
 	for k := math.Ceil(a.lo); k <= a.hi; k++ {
 		t := tick{at: k}
 		if math.Mod(k, every) == 0 {
 			t.label = power(int(k))
+			if few { // as its neighbours are written
+				t.label = number(math.Pow(10, k))
+			}
 		}
 		a.ticks = append(a.ticks, t)
 	}
-	few, fewer := math.Floor(a.hi) < math.Ceil(a.lo)+1, span < 0.8 // less than two decades
 	if every == 1 {
 		for k := math.Floor(a.lo); k <= a.hi; k++ {
 			for m := 2.0; m < 10; m++ {
@@ -275,14 +278,20 @@ func (p pen) marks(xs, ys []float64, s style, radius vg.Length) {
 // curve is a line with markers.
 func (p pen) curve(xs, ys []float64, s style) {
 	p.line(xs, ys, draw.LineStyle{Color: s.color, Width: 1, Dashes: s.dashes})
-	p.marks(xs, ys, s, 2.2)
+	p.marks(xs, ys, s, markRadius)
 }
 
-// bar is an error bar with caps, moved aside.
+// markRadius is the size of the markers of curves.
+const markRadius = 2.2
+
+// bar is an error bar with caps, moved aside; one that its marker covers is left out.
 func (p pen) bar(x, lo, hi float64, beside vg.Length, c color.Color) {
 	a, ok := p.at(x, lo)
 	b, also := p.at(x, hi)
 	if !ok || !also {
+		return
+	}
+	if b.Y-a.Y < 2*markRadius {
 		return
 	}
 	a.X, b.X = a.X+beside, b.X+beside
