@@ -61,7 +61,7 @@ catalogue: ## docs/solvers.md and docs/equivalences.md, orders measured again; G
 	$(if $(GOLDEN),$(GO) run ./cmd/snrlab catalogue --conform experiments/conformance.csv $(GOLDEN))
 	$(GO) generate ./experiments
 
-ranking: ## docs/ranking.md from the whole ranking (a quarter of an hour on two cores)
+ranking: ## docs/ranking.md from the whole ranking (about twenty-five minutes on two cores)
 	$(GO) run ./cmd/snrlab rank --page docs/ranking.md
 
 clean:
