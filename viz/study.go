@@ -263,7 +263,7 @@ func (p pen) studyCurve(c studyCurve, styles map[string]style, how study.Style) 
 	}
 	for i := range c.low {
 		if few {
-			p.bar(c.x[i], c.low[i], c.high[i], look.color)
+			p.bar(c.x[i], c.low[i], c.high[i], 0, look.color)
 		}
 	}
 	switch {
