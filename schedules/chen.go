@@ -7,6 +7,32 @@ import (
 	"snrlab/snr"
 )
 
+// ChenLinear is the linear schedule of [chen2023] on [0, 1]: α² = 1 − t, VP. Both
+// ends, σ = 0 and α = 0, are reached.
+type ChenLinear struct{}
+
+// At returns the level at t.
+func (ChenLinear) At(t float64) Level {
+	return Level{T: t, Alpha: math.Sqrt(1 - t), Sigma: math.Sqrt(t)}
+}
+
+// TimeOf returns sigmoid(−λ).
+func (s ChenLinear) TimeOf(l snr.LogSNR) float64 {
+	_, sigma := l.VP()
+	return pin(s, l, sigma*sigma)
+}
+
+// LogSNRRate returns dλ/dt = −1/(t (1 − t)).
+func (ChenLinear) LogSNRRate(t float64) float64 { return -1 / (t * (1 - t)) }
+
+// Domain is [0, 1].
+func (ChenLinear) Domain() (clean, noisy float64) { return 0, 1 }
+
+// Path is VP.
+func (ChenLinear) Path() Path { return VPPath{} }
+
+func (s ChenLinear) String() string { return Registry().Format("chen-linear", s) }
+
 // ChenSigmoid is the sigmoid schedule of [chen2023] on [0, 1], with S the
 // logistic function and u = t (End − Start) + Start:
 //

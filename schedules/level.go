@@ -16,6 +16,7 @@
 //
 //	[chen2023]      T. Chen, On the Importance of Noise Scheduling for Diffusion Models, arXiv 2301.10972.
 //	[esser2024]     P. Esser et al., Scaling Rectified Flow Transformers for High-Resolution Image Synthesis, arXiv 2403.03206.
+//	[flux2024]      Black Forest Labs, FLUX.1, reference sampler, github.com/black-forest-labs/flux, 2024.
 //	[hang2024]      T. Hang, S. Gu et al., Improved Noise Schedule for Diffusion Training, arXiv 2407.03297.
 //	[ho2020]        J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, arXiv 2006.11239.
 //	[hoogeboom2023] E. Hoogeboom, J. Heek, T. Salimans, simple diffusion, arXiv 2301.11093.
@@ -114,6 +115,12 @@ type Schedule interface {
 // LevelAt returns the level of s with log signal-to-noise ratio l. Its α and σ
 // come from the path, so that λ is exact to rounding and not by way of t.
 func LevelAt(s Schedule, l snr.LogSNR) Level {
+	if own, ok := s.(interface {
+		coeffs(l snr.LogSNR) (alpha, sigma float64)
+	}); ok { // a path of its own fields, which would have to be made
+		a, sg := own.coeffs(l)
+		return Level{T: s.TimeOf(l), Alpha: a, Sigma: sg}
+	}
 	a, sg := s.Path().Coeffs(l)
 	return Level{T: s.TimeOf(l), Alpha: a, Sigma: sg}
 }

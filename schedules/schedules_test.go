@@ -33,6 +33,14 @@ func schedule() *rapid.Generator[Schedule] {
 			ChenCosine{f("start", 0, 0.4), f("end", 0.5, 1), f("tau", 0.3, 3)},
 			ChenCosine{0, 1, f("tau", 0.3, 3)},
 			RF{f("shift", 0.1, 10)},
+			ChenLinear{},
+			Flux{rapid.IntRange(1, 10000).Draw(t, "tokens"), 256, 4096, f("mulow", -1, 1), f("muhigh", -1, 2), f("power", 0.5, 2)},
+			Aligned{rapid.IntRange(16, 256).Draw(t, "size"), 64, f("fraction", 0, 1), Cosine{f("min", -20, -5), f("max", 5, 20)}},
+			Aligned{rapid.IntRange(16, 256).Draw(t, "size"), 64, 1, ChenCosine{0, 1, f("tau", 0.3, 3)}},
+			Interpolated{rapid.IntRange(16, 256).Draw(t, "size"), 32, rapid.IntRange(16, 256).Draw(t, "high"), Cosine{f("min", -20, -5), f("max", 5, 20)}},
+			Interpolated{rapid.IntRange(16, 256).Draw(t, "size"), 32, 64, RF{f("shift", 0.1, 10)}},
+			InputScaled{f("b", 0.05, 3), ChenSigmoid{f("start", -6, 0), f("end", 0.5, 6), f("tau", 0.1, 3)}},
+			InputScaled{f("b", 0.05, 3), Cosine{f("min", -20, -5), f("max", 5, 20)}},
 		}
 		s := rapid.SampledFrom(plain).Draw(t, "schedule")
 		switch rapid.IntRange(0, 3).Draw(t, "wrap") {
@@ -375,6 +383,10 @@ func TestSchedule_Refuses(t *testing.T) {
 		"beta(T=1)", "beta(T=2000000)", "beta(kind=cosine)", "beta(bstart=1)", "beta(kind=exp,bend=0.1)", "beta(bend=-0.02)", "cosine(min=3,max=3)",
 		"chen-sigmoid(start=3,end=3)", "chen-sigmoid(tau=0)", "chen-cosine(end=1.1)", "chen-cosine(tau=-1)", "chen-cosine(tau=+Inf)", "rf(shift=0)", "rf(shift=-2)",
 		"edm(rho=7)", "edmm", "on-path(path=ve,schedule=rf)", "on-path(path=scale(power=0.5),schedule=rf)", "on-path(schedule=edm(smin=-1))",
+		"aligned(size=0)", "aligned(ref=-1)", "aligned(fraction=+Inf)", "aligned(schedule=beta)", "aligned(schedule=beta(zerosnr=true))",
+		"aligned(size=1000000000000000000)", "interpolated(size=1,low=1048576,high=1)", "interpolated(low=0)", "interpolated(schedule=beta)",
+		"input-scaled(b=0)", "input-scaled(b=+Inf)", "input-scaled(schedule=rf)", "input-scaled(b=1e-320)", "flux(tokens=0)", "flux(power=0)", "flux(low=256,high=256)",
+		"flux(muhigh=1000)", "shift(by=-3000)", "shift(by=3000,schedule=ve)",
 		"on-path(path=scale(sd=0))", "shift(by=+Inf)", "shift(schedule=ve(smin=9,smax=8))", "rf(shift=NaN)", "",
 	} {
 		if s, err := Parse(name); err == nil {
@@ -383,7 +395,7 @@ func TestSchedule_Refuses(t *testing.T) {
 			t.Errorf("Parse(%q): %q does not start with the package", name, msg)
 		}
 	}
-	for _, s := range []Schedule{OnPath{}, Shift{}, Beta{Kind: 17, T: 10}, Cosine{Min: math.NaN(), Max: 1}, RF{}} {
+	for _, s := range []Schedule{OnPath{}, Shift{}, Aligned{Size: 1, Ref: 1, Fraction: 1}, Interpolated{Size: 1, Low: 1, High: 1}, InputScaled{B: 1}, Beta{Kind: 17, T: 10}, Cosine{Min: math.NaN(), Max: 1}, RF{}} {
 		if validate(s) == nil {
 			t.Errorf("%#v is valid: expected an error", s)
 		}

@@ -11,7 +11,7 @@ import (
 // Shift is another schedule with By added to its λ at every time, on the same
 // path. A negative By is more noise at every time, which larger images need:
 // 2 log(d_ref/d) keeps what is tuned at d_ref × d_ref pixels [hoogeboom2023].
-// Clipped ends move along: widen the schedule inside by −By to keep them.
+// The ends move along: [Aligned] keeps them.
 type Shift struct {
 	By       float64  `json:"by"`
 	Schedule Schedule `json:"schedule"`
@@ -25,7 +25,21 @@ func (s Shift) Validate() error {
 	if math.IsNaN(s.By) || math.IsInf(s.By, 0) {
 		return fmt.Errorf("schedules: shift has by = %g: expected a finite number", s.By)
 	}
-	return validate(s.Schedule)
+	if err := validate(s.Schedule); err != nil {
+		return err
+	}
+	return noRange(s)
+}
+
+// noRange reports a schedule whose λ leaves the range of float64, so that its
+// ends fall together.
+func noRange(s Schedule) error {
+	clean, noisy := s.Domain()
+	most, least := s.At(clean), s.At(noisy)
+	if most.Validate() != nil || least.Validate() != nil || !(most.LogSNR() > least.LogSNR()) {
+		return fmt.Errorf("schedules: %s leaves no range of λ: its ends have α, σ = %g, %g and %g, %g", s, most.Alpha, most.Sigma, least.Alpha, least.Sigma)
+	}
+	return nil
 }
 
 // At returns the level at the schedule's t.
