@@ -140,7 +140,7 @@ func (f *FieldMixture) Pool(s int) (*FieldMixture, error) {
 		row, column := i/f.w/s, i%f.w/s // f.h is a multiple of s
 		c.Means[row*w+column] += m / float64(s*s)
 	}
-	down, across := poolGains(f.h, s), poolGains(f.w, s)
+	down, across := PoolGain(f.h, s), PoolGain(f.w, s)
 	for k := range f.k {
 		for channel := range f.channels {
 			whole := f.power[k*f.n+channel*f.half*f.h:][:f.half*f.h]
@@ -166,8 +166,9 @@ func (f *FieldMixture) Pool(s int) (*FieldMixture, error) {
 	return NewFieldMixture(c)
 }
 
-// poolGains returns |G(k/n)|² of the averages over s of n numbers, for each k.
-func poolGains(n, s int) []float64 {
+// PoolGain returns |G(k/n)|² of averages over s of n numbers, for each frequency k:
+// see [Field.Pool].
+func PoolGain(n, s int) []float64 {
 	gains := make([]float64, n)
 	gains[0] = 1
 	for k := 1; k < n; k++ {
