@@ -28,7 +28,8 @@ type Model struct {
 func (m *Model) Unwrap() models.Denoiser { return m.Exact }
 
 // ModelEntry is one line of the list of models. A name that ends in ":" takes
-// a file or a folder after it.
+// a file or a folder after it; one that ends in "(...)" takes arguments as the
+// names of schedules do.
 type ModelEntry struct {
 	Name    string `json:"name"`
 	Summary string `json:"summary"`
@@ -46,6 +47,9 @@ func Models() []ModelEntry {
 		{"gmm16", "five diagonal Gaussians in 16 dimensions", zoo(models.GMM16)},
 		{"gauss4", "one Gaussian in 4 dimensions, whose trajectories have a closed form", zoo(models.Gauss4)},
 		{"needles", "six nearly singular Gaussians in 8 dimensions, long in two of them, which cross in pairs", zoo(models.Needles)},
+		{"field(...)", "stationary Gaussian random field, field(size=64,spectrum=power(a=2)) say", openNamed},
+		{"fields(...)", "mixture of such fields, a class each: fields(of=[field(...),field(...)],weights=[1,2])", openNamed},
+		{"measured-field(...)", "the field with the power spectrum of a set of images: measured-field(of=points:mnist-test,pool=1)", openNamed},
 		{"npz:", "optimal denoiser of the rows of an array: npz:FILE, or npz:FILE#NAME where it holds several", openNPZ},
 		{"png:", "optimal denoiser of the PNG images of a folder, all of one size: png:FOLDER", openPNG},
 	}
@@ -68,6 +72,9 @@ func openModel(name string, o Options) (*Model, error) {
 		takes = takes && strings.HasSuffix(e.Name, ":")
 		if takes && arg == "" {
 			return nil, fmt.Errorf("field model: %q names no file or folder: expected it after the colon", name)
+		}
+		if head, _, _ := strings.Cut(name, "("); e.Name == head+"(...)" {
+			arg, takes = name, true
 		}
 		if e.Name == name || takes {
 			m, err := e.open(arg, o)
@@ -101,33 +108,31 @@ func openDigits(string, Options) (*Model, error) {
 	return &Model{Exact: m, Inputs: map[string]string{"digits": data.DigitsSum()}, Classes: classes(d.Labels)}, nil
 }
 
-func openMNIST(_ string, o Options) (*Model, error) {
-	s, err := data.LoadMNIST(o.MNIST, "test")
-	if err != nil {
-		return nil, err
-	}
-	return points(s)
-}
+func openMNIST(_ string, o Options) (*Model, error) { return points("points:mnist-test", o) }
+func openNPZ(arg string, o Options) (*Model, error) { return points("npz:"+arg, o) }
+func openPNG(arg string, o Options) (*Model, error) { return points("png:"+arg, o) }
 
-func openNPZ(arg string, _ Options) (*Model, error) {
-	file, array, _ := strings.Cut(arg, "#")
-	s, err := data.LoadNPZ(file, array)
-	if err != nil {
-		return nil, err
+// dataSet reads the data behind the name of a model that is made of points.
+func dataSet(name string, o Options) (*data.Set, error) {
+	kind, arg, _ := strings.Cut(name, ":")
+	switch {
+	case name == "points:mnist-test":
+		return data.LoadMNIST(o.MNIST, "test")
+	case kind == "npz" && arg != "":
+		file, array, _ := strings.Cut(arg, "#")
+		return data.LoadNPZ(file, array)
+	case kind == "png" && arg != "":
+		return data.LoadPNG(arg)
 	}
-	return points(s)
-}
-
-func openPNG(arg string, _ Options) (*Model, error) {
-	s, err := data.LoadPNG(arg)
-	if err != nil {
-		return nil, err
-	}
-	return points(s)
+	return nil, fmt.Errorf("no data set %q: expected points:mnist-test, npz:FILE or png:FOLDER", name)
 }
 
 // points is the optimal denoiser of a data set.
-func points(s *data.Set) (*Model, error) {
+func points(name string, o Options) (*Model, error) {
+	s, err := dataSet(name, o)
+	if err != nil {
+		return nil, err
+	}
 	p, err := models.NewPointSet(s.Shape(), s.Values(), s.Labels)
 	if err != nil {
 		return nil, err

@@ -187,9 +187,15 @@ func (r *Recipe) check() error {
 // of the recipe's own: the folder says what was run, not what it started from.
 // A model that does not exist leaves the name to the error that follows.
 func (r *Recipe) NameAfter(model string) {
-	given, _, _ := strings.Cut(model, ":")
+	family := func(name string) string {
+		if i := strings.IndexAny(name, ":("); i >= 0 {
+			return name[:i]
+		}
+		return name
+	}
+	given := family(model)
 	for _, m := range Models() {
-		if family, _, _ := strings.Cut(m.Name, ":"); family == given {
+		if family := family(m.Name); family == given {
 			h := r.Experiment.header()
 			h.Name = h.Kind + "-" + family
 		}

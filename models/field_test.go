@@ -835,7 +835,6 @@ func BenchmarkField_Denoise(b *testing.B) {
 	// Taken in turns, on one processor, so that what else runs disturbs both.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var whole, needed []float64
-	b.ReportAllocs()
 	for b.Loop() {
 		whole = append(whole, timed(func() {
 			if err := f.Denoise(ctx, dst, q); err != nil {
