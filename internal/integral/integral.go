@@ -64,3 +64,12 @@ func Of(f func(float64) float64, a, b, tol float64) float64 {
 	}
 	return sum
 }
+
+// Each calls f with the nodes and weights of the rule of [Gauss] on [a, b]: several
+// integrals at once.
+func Each(a, b float64, f func(x, weight float64)) {
+	half, mid := (b-a)/2, a+(b-a)/2
+	for i, x := range nodes {
+		f(mid+half*x, half*weights[i])
+	}
+}
