@@ -200,7 +200,7 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add([]byte(`{"_class_name":"EulerDiscreteScheduler","beta_schedule":"laplace","rescale_betas_zero_snr":true,"prediction_type":"sample"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 1<<12 || strings.Contains(string(text), "num_train_timesteps") {
-			t.Skip("a large table takes long")
+			return // a large table takes long
 		}
 		_, _ = ReadConfig("fuzz.json", text, 5)
 	})

@@ -1,12 +1,13 @@
 package experiments
 
 import (
-	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"snrlab/internal/runfile"
+	"snrlab/internal/spec"
 	"snrlab/solvers"
 )
 
@@ -64,7 +65,10 @@ func TestCatalogue_Property(t *testing.T) {
 	}
 }
 
-// Orders of first order and of the exact one, measured for the catalogue.
+// Every registered solver keeps its promise on every problem: it measures at least
+// the promised order less 0.2. More than 0.3 above it are only multistep methods
+// whose few first steps are of a lower order, and those by no more than their own
+// order with a start that has it.
 func TestMeasureOrders_Order(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every solver in up to 10240 steps")
@@ -76,22 +80,34 @@ func TestMeasureOrders_Order(t *testing.T) {
 	if len(rows) != len(orderModels)*len(registered()) {
 		t.Fatalf("%d rows for %d solvers on %d problems", len(rows), len(registered()), len(orderModels))
 	}
-	// One doubling can fall where two terms of the error cancel: on gauss4 deis
-	// measures 4.3, 1.4, 1.8, 2.0 from 160 steps on. So a promise is kept on all
-	// problems but one; package solvertest holds each solver to it on its own.
-	missed := map[string][]string{}
 	for _, r := range rows {
+		if r.Order != r.Order {
+			continue // none that can be measured, see TestConverge_Order
+		}
 		s, err := solvers.Parse(r.Solver)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l := (OrderLine{Promised: s.Properties().Order, Strong: r.Strong, Order: &r.Order}); r.Order == r.Order && !l.Kept() {
-			missed[r.Solver] = append(missed[r.Solver], fmt.Sprintf("%.2f on %s", r.Order, r.Model))
+		l := OrderLine{Promised: s.Properties().Order, Strong: r.Strong, Order: &r.Order}
+		if !l.Kept() {
+			t.Errorf("%s on %s: order %.2f from %d to %d steps, promised %g", r.Solver, r.Model, r.Order, r.From, r.To, l.Promised)
+		}
+		if own := ownOrder(s); !r.Strong && r.Order > own+0.3 {
+			t.Errorf("%s on %s: order %.2f from %d to %d steps, promised %g, %g with a start of its own order", r.Solver, r.Model, r.Order, r.From, r.To, l.Promised, own)
 		}
 	}
-	for name, orders := range missed {
-		if len(orders) > 1 {
-			t.Errorf("%s misses its promised order: %s", name, strings.Join(orders, ", "))
-		}
+}
+
+// ownOrder is the order promised with a Runge–Kutta start, where there is that
+// choice.
+func ownOrder(s solvers.Solver) float64 {
+	if !slices.Contains(spec.Fields(s), "start") {
+		return s.Properties().Order
 	}
+	name, _, _ := strings.Cut(s.String(), "(")
+	started, err := solvers.Parse(name + "(start=rk)")
+	if err != nil { // the choice is of other openings
+		return s.Properties().Order
+	}
+	return started.Properties().Order
 }

@@ -103,16 +103,14 @@ func (c *recorded) tolerance(scale float64) float64 {
 	return 1e-9 * max(1, c.XScale, scale) * max(1, c.Sensitivity)
 }
 
-// level is what a noise level or another number of a table may be off by. In
-// single precision 1 + σ² and 1 − ᾱ are rounded to 6e-8, which is 3e-8/σ in σ: up
-// to a ten-thousandth of it in the common tables, and more in those of levels
-// below 0.01, where it is held to the least tolerance of states.
-func (c *recorded) level(v float64) float64 {
-	v = math.Abs(v)
+// level is what a noise level or another number of a table may be off by, whose
+// largest number is most: a billionth, or what single says of 32-bit numbers. A
+// number near 0 among large ones has half a unit in the last place of the largest.
+func (c *recorded) level(v, most float64) float64 {
 	if c.Precision == "as_shipped" {
-		return max(1e-4*max(v, 1e-4), min(1e-5, 1e-7/v))
+		return single(v, most)
 	}
-	return 1e-9 * max(v, 1e-9)
+	return max(1e-9*math.Abs(v), 0x1p-53*most)
 }
 
 // compareTables holds the program's tables against ours.
@@ -136,10 +134,13 @@ func (c *recorded) compareTables(t *dialects.Translation, w *worst) {
 			w.fail(fmt.Sprintf("table %s has %d numbers, the record %d", name, len(got), len(want.Values)))
 			return
 		}
-		// A number near 0 among large ones has their rounding.
-		rounding := 1e-15 * largest(want.Values)
+		most := largest(want.Values)
 		for i, v := range want.Values {
-			w.see(got[i], v, max(c.level(v), rounding), func() string { return fmt.Sprintf("table %s[%d]", name, i) })
+			tol := c.level(v, most)
+			if c.Precision == "as_shipped" && name == "lambda" {
+				tol = singleLambda(want.Values)
+			}
+			w.see(got[i], v, tol, func() string { return fmt.Sprintf("table %s[%d]", name, i) })
 		}
 	}
 	for name := range t.Tables {
@@ -260,7 +261,7 @@ func (c *recorded) compareCalls(calls []seen, w *worst) {
 		want := c.Calls[i]
 		alpha, sigma := want.Alpha.Values[0], want.Sigma.Values[0]
 		at := func() string { return fmt.Sprintf("call %d", i) }
-		w.see(k.at.Noise(), sigma/math.Abs(alpha), c.level(sigma/alpha), func() string { return at() + ", level" })
+		w.see(k.at.Noise(), sigma/math.Abs(alpha), c.level(sigma/alpha, 0), func() string { return at() + ", level" })
 		ours, theirs := scaled(k.x, k.at.Alpha), scaled(want.XIn.Values, alpha)
 		w.seeAll(ours, theirs, c.dim(), c.tolerance(largest(theirs)), at()+", state")
 		w.seeAll(k.d, want.X0.Values, c.dim(), c.tolerance(largest(want.X0.Values)), at()+", answer")

@@ -61,3 +61,29 @@ func largest(v []float64) float64 {
 	}
 	return m
 }
+
+// unit is half the distance of 32-bit numbers at 1: the most that rounding changes.
+const unit = 0x1p-24
+
+// single is what a number v of a table in single precision may be off by, whose
+// largest is most. The common tables are functions of ᾱ, a product of up to a
+// thousand factors, which gathers some tens of roundings, and of 1 − ᾱ, rounded to
+// 32 bit where ᾱ is near 1: what it takes from σ² it takes as 1/σ from σ. There the
+// least tolerance of states is the limit. A number near 0 among large ones has the
+// rounding of the largest.
+func single(v, most float64) float64 {
+	v = math.Abs(v)
+	return max(32*unit*v+min(2*unit/v, 1e-5), 4*unit*most)
+}
+
+// singleLambda is the same for a table of λ = log(α/σ), 1/(1 − ᾱ) = 1 + e^{2λ} of
+// which is the condition. Levels that are spaced in λ have the error of its end.
+func singleLambda(lambda []float64) float64 {
+	end := math.Inf(-1)
+	for _, l := range lambda {
+		if !math.IsInf(l, 1) {
+			end = max(end, l)
+		}
+	}
+	return unit * (16 + math.Exp(2*end))
+}

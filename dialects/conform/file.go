@@ -124,7 +124,7 @@ func kindOf(text []byte) (kind, error) {
 		return "", errOther
 	}
 	if string(bytes.TrimSpace(format)) != "1" {
-		return "", fmt.Errorf("format is %.20s: expected 1", format)
+		return "", fmt.Errorf("format is %s: expected 1", shortened(format))
 	}
 	for _, k := range kinds {
 		if _, ok := head[string(k)]; ok {
@@ -132,6 +132,21 @@ func kindOf(text []byte) (kind, error) {
 		}
 	}
 	return "", fmt.Errorf("format 1 with none of the fields %v", kinds)
+}
+
+// shortened is a value of a file as an error shows it: whole, or its beginning.
+func shortened(value json.RawMessage) string {
+	const most = 20
+	text := []rune(string(bytes.TrimSpace(value)))
+	if len(text) <= most {
+		return string(text)
+	}
+	var s string
+	if json.Unmarshal(value, &s) == nil {
+		runes := []rune(s)
+		return fmt.Sprintf("%q…, %d characters in all", string(runes[:min(most, len(runes))]), len(runes))
+	}
+	return fmt.Sprintf("%s…, %d characters in all", string(text[:most]), len(text))
 }
 
 // recorded is one case as the file has it.

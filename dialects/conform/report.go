@@ -109,6 +109,14 @@ func runCases(ctx context.Context, text []byte, problems map[string]models.Denoi
 	if err := decode(text, &file); err != nil {
 		return err
 	}
+	seen := map[string]int{}
+	for i := range file.Cases {
+		id := file.Cases[i].ID
+		if first, ok := seen[id]; ok && id != "" {
+			return fmt.Errorf("cases[%d] has the id of cases[%d], %q: expected an id for each", i, first, id)
+		}
+		seen[id] = i
+	}
 	for i := range file.Cases {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"snrlab/dialects"
 	"snrlab/models"
@@ -20,9 +21,40 @@ type tabled struct {
 	got            func() (map[string][]float64, error)
 }
 
-// run compares one entry. A number may be off by a billionth of itself. In single
-// precision 1 − ᾱ has a relative error of 6e-8/β, which is 1e-3 where β = 4e-5, and
-// log(α/σ) as large an absolute one.
+// tolerance is what number i of a table may be off by, which is v. In double
+// precision it is a billionth. In single precision roundings of ᾱ and of 1 − ᾱ are
+// what there is, see single; their number and condition depend on the table.
+func (t tabled) tolerance(name string, i int, v float64) float64 {
+	a := math.Abs(v)
+	if !t.single {
+		return max(1e-9*a, 1e-12)
+	}
+	switch {
+	case name == "betas": // 1 − ᾱ_i/ᾱ_{i−1}, of rescaled ᾱ that end at 0
+		return 64 * unit
+	case name == "alphas_cumprod": // i products of factors that are rounded
+		return float64(i+16) * unit * a
+	case name == "log_snr": // log ᾱ − log(1 − ᾱ), with 1/(1 − ᾱ) = 1 + e^v
+		return unit * (float64(i+16) + 8*math.Exp(v))
+	case name == "snr" || strings.HasPrefix(name, "weight_"): // ᾱ/(1 − ᾱ), and what has its relative error
+		snr := math.Inf(-1) // of no entry
+		if all := t.want["snr"].Values; i < len(all) {
+			snr = all[i]
+		}
+		return unit * a * (256 + snr)
+	case name == "lambda":
+		return singleLambda(t.want["lambda"].Values)
+	case name == "alpha" || name == "sigma": // dα/dλ = α σ², dσ/dλ = −σ α², α² + σ² = 1
+		return singleLambda(t.want["lambda"].Values)*a*(1-a*a) + 4*unit*a
+	case t.name == "get_schedule": // σ → t → σ, which rounds in t: some tens of roundings of 1 − ᾱ too
+		return 48*unit*a + min(48*unit/a, 1e-5)
+	case strings.HasPrefix(t.name, "get_time_steps"), strings.HasPrefix(t.name, "get_orders"): // found from λ in a table, which divides its error by the table's slope
+		return max(3e-4*a, 1e-5)
+	}
+	return single(v, 0)
+}
+
+// run compares one entry.
 func (t tabled) run() Result {
 	r := Result{ID: t.id, Peer: t.peer, Sampler: t.name}
 	got, err := t.got()
@@ -30,17 +62,9 @@ func (t tabled) run() Result {
 		r.Problem = err.Error()
 		return r
 	}
-	rel, abs := 1e-9, 1e-12
-	if t.single {
-		rel, abs = 1e-3, 1e-5
-	}
 	var w worst
 	for name, want := range t.want {
 		have, ok := got[name]
-		abs := abs
-		if t.single && (name == "lambda" || name == "log_snr") {
-			abs = 1e-3
-		}
 		switch {
 		case !ok:
 			w.fail(fmt.Sprintf("no table %q", name))
@@ -48,7 +72,7 @@ func (t tabled) run() Result {
 			w.fail(fmt.Sprintf("table %s has %d numbers, the record %d", name, len(have), len(want.Values)))
 		default:
 			for i, v := range want.Values {
-				w.see(have[i], v, max(rel*math.Abs(v), abs), func() string { return fmt.Sprintf("%s[%d]", name, i) })
+				w.see(have[i], v, t.tolerance(name, i, v), func() string { return fmt.Sprintf("%s[%d]", name, i) })
 			}
 		}
 	}
