@@ -5,7 +5,7 @@ GO   ?= go
 GOLDEN ?= dialects/testdata
 TOOL := $(GO) tool
 
-.PHONY: demo test conform check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking clean help
+.PHONY: demo test conform check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking notebooks clean help
 
 demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
@@ -63,6 +63,10 @@ catalogue: ## docs/solvers.md and docs/equivalences.md, orders measured again; G
 
 ranking: ## docs/ranking.md from the whole ranking (about twenty-five minutes on two cores)
 	$(GO) run ./cmd/snrlab rank --page docs/ranking.md
+
+notebooks: ## install what the notebooks need (Debian's nbconvert, a Go kernel) and execute them, outputs in place
+	bash scripts/install-test-tools.sh
+	bash scripts/notebooks.sh
 
 clean:
 	rm -rf bin runs

@@ -19,6 +19,9 @@ type Listing struct {
 	Schedules []Item       `json:"schedules,omitempty"`
 	Spacings  []Item       `json:"spacings,omitempty"`
 	Paths     []Item       `json:"paths,omitempty"`
+	Weights   []Item       `json:"weights,omitempty"`
+	Densities []Item       `json:"densities,omitempty"`
+	Losses    []Item       `json:"losses,omitempty"`
 	Models    []Item       `json:"models,omitempty"`
 	Recipes   []Item       `json:"recipes,omitempty"`
 }
@@ -43,7 +46,7 @@ type SolverItem struct {
 
 // Kinds are the lists that [List] knows.
 func Kinds() []string {
-	return []string{"solvers", "schedules", "spacings", "paths", "models", "recipes"}
+	return []string{"solvers", "schedules", "spacings", "paths", "weights", "densities", "losses", "models", "recipes"}
 }
 
 // List lists one kind, or everything for "".
@@ -67,6 +70,17 @@ func List(kind string) (*Listing, error) {
 	}
 	if want("paths") {
 		l.Paths = itemsOf(schedules.Paths())
+	}
+	if want("weights") {
+		l.Weights = itemsOf(schedules.Weights())
+	}
+	if want("densities") {
+		l.Densities = itemsOf(schedules.Densities())
+	}
+	if want("losses") {
+		for _, e := range schedules.Recipes().Entries {
+			l.Losses = append(l.Losses, Item{Name: e.Name, Full: spec.Full(e.Name, e.Default), Summary: e.Summary})
+		}
 	}
 	if want("models") {
 		for _, m := range Models() {
@@ -158,6 +172,9 @@ func (l *Listing) Text(w io.Writer) error {
 	items("schedules", l.Schedules)
 	items("spacings", l.Spacings)
 	items("paths", l.Paths)
+	items("weights (in x₀ units)", l.Weights)
+	items("densities (of λ)", l.Densities)
+	items("losses (training recipes: a weight and a density)", l.Losses)
 	items("models", l.Models)
 	items("recipes", l.Recipes)
 	return t.flush(w)

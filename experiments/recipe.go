@@ -71,6 +71,7 @@ func (h *Header) validate() error {
 var kinds = map[string]func() Experiment{
 	"compare": func() Experiment { e := DefaultCompare(); return &e },
 	"duel":    func() Experiment { e := DefaultDuel(); return &e },
+	"losses":  func() Experiment { e := DefaultLosses(); return &e },
 	"rank":    func() Experiment { e := DefaultRank(); return &e },
 	"sample":  func() Experiment { e := DefaultSample(); return &e },
 }

@@ -118,7 +118,7 @@ func TestList_Property(t *testing.T) {
 }
 
 func TestSchedule_Limit(t *testing.T) {
-	o := ScheduleOptions{Schedules: []string{"edm", "cosine"}, Spacings: []string{"karras(last=zero)", "uniform-lambda"}, Steps: 5, Points: 9}
+	o := ScheduleOptions{Schedules: []string{"edm", "cosine"}, Spacings: []string{"karras(last=zero)", "uniform-lambda"}, Steps: 5, Points: 9, Axis: "t"}
 	r, err := o.Run()
 	if err != nil {
 		t.Fatal(err)

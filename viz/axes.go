@@ -75,7 +75,7 @@ func linearAxis(label string, values []float64) axis {
 	if a.lo > a.hi {
 		a.lo, a.hi = 0, 1
 	}
-	if a.lo == a.hi {
+	if a.hi-a.lo <= 1e-9*max(math.Abs(a.lo), math.Abs(a.hi)) { // equal, up to rounding
 		a.lo, a.hi = a.lo-1, a.hi+1
 	}
 	room := 0.04 * (a.hi - a.lo)

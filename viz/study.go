@@ -61,38 +61,47 @@ func StudyFigures(s *study.Study) []*Figure {
 
 // studyCurve is one curve of a panel.
 type studyCurve struct {
-	name      string // in the legend
-	x, y      []float64
-	low, high []float64 // nil without intervals
-	reference bool
-	of        string // name of the curve whose colour a reference has; "" is ink
+	name       string // in the legend
+	x, y       []float64
+	low, high  []float64 // nil without intervals
+	dotX, dotY []float64 // markers on it
+	reference  bool
+	of         string // name of the curve whose colour a reference has; "" is ink
 }
 
 // curvesOf cuts the rows of a panel's table into curves, in the order of the
 // table. A curve of one y column without series is named after the column.
 func curvesOf(t *study.Table, p study.Panel) []studyCurve {
 	var keys []string // values of the series, in order
-	rows := map[string][][]any{}
+	rows, dots := map[string][][]any{}, map[string][][]any{}
+	reads := func(row []any, want map[string]string) bool {
+		for name, text := range want {
+			if study.Cell(row[t.Index(name)]) != text {
+				return false
+			}
+		}
+		return true
+	}
 	for _, row := range t.Rows {
-		fits := true
-		for name, want := range p.Where {
-			fits = fits && study.Cell(row[t.Index(name)]) == want
-		}
-		if !fits {
-			continue
-		}
 		key := ""
 		if p.Series != "" {
 			key = study.Cell(row[t.Index(p.Series)])
+		}
+		switch {
+		case len(p.Dots) > 0 && reads(row, p.Dots):
+			dots[key] = append(dots[key], row)
+			continue
+		case !reads(row, p.Where):
+			continue
 		}
 		if _, ok := rows[key]; !ok {
 			keys = append(keys, key)
 		}
 		rows[key] = append(rows[key], row)
 	}
-	get := func(key, column string) []float64 {
+	get := func(rows [][]any, column string) []float64 {
 		v, i := []float64{}, t.Index(column)
-		for _, row := range rows[key] {
+		for _, row := range rows {
 			v = append(v, row[i].(float64))
 		}
 		return v
@@ -104,7 +113,7 @@ func curvesOf(t *study.Table, p study.Panel) []studyCurve {
 			named = t.Column(p.Series).Title() + " " + key
 		}
 		for i, y := range p.Y {
-			c := studyCurve{name: named, x: get(key, p.X), y: get(key, y)}
+			c := studyCurve{name: named, x: get(rows[key], p.X), y: get(rows[key], y)}
 			switch {
 			case named == "":
 				c.name = t.Column(y).Title()
@@ -112,12 +121,13 @@ func curvesOf(t *study.Table, p study.Panel) []studyCurve {
 				c.name += ", " + t.Column(y).Title()
 			}
 			if len(p.Low) > 0 {
-				c.low, c.high = get(key, p.Low[i]), get(key, p.High[i])
+				c.low, c.high = get(rows[key], p.Low[i]), get(rows[key], p.High[i])
 			}
+			c.dotX, c.dotY = get(dots[key], p.X), get(dots[key], y)
 			curves = append(curves, c)
 		}
 		for _, y := range p.Reference {
-			c := studyCurve{name: t.Column(y).Title(), x: get(key, p.X), y: get(key, y), reference: true}
+			c := studyCurve{name: t.Column(y).Title(), x: get(rows[key], p.X), y: get(rows[key], y), reference: true}
 			if p.Series != "" && len(p.Y) == 1 {
 				c.of = named
 			}
@@ -186,7 +196,11 @@ func studyFigure(s *study.Study, f study.Figure) *Figure {
 	case 2:
 		height = 7.5 * vg.Centimeter
 	}
-	return simpleFigure(f.Name, f.Title, f.Caption+lost.note(), width, height*vg.Length(len(rows)), rows, l)
+	caption := f.Caption
+	if slices.ContainsFunc(f.Panels, func(p study.Panel) bool { return p.Trim }) {
+		caption += " Vertical axes leave out the outermost hundredths of values."
+	}
+	return simpleFigure(f.Name, f.Title, caption+lost.note(), width, height*vg.Length(len(rows)), rows, l)
 }
 
 // studyPanel makes the axes of a panel and what is drawn on them.
@@ -197,7 +211,10 @@ func studyPanel(t *study.Table, p study.Panel, curves []studyCurve, styles map[s
 			if len(p.XRange) > 0 && (c.x[i] < p.XRange[0] || c.x[i] > p.XRange[1]) {
 				continue
 			}
-			xs, ys = append(xs, c.x[i]), append(ys, c.y[i])
+			xs = append(xs, c.x[i])
+			if !math.IsNaN(c.x[i]) {
+				ys = append(ys, c.y[i])
+			}
 			if c.low != nil {
 				ys = append(ys, c.low[i], c.high[i])
 			}
@@ -209,6 +226,12 @@ func studyPanel(t *study.Table, p study.Panel, curves []studyCurve, styles map[s
 			}
 		}
 	}
+	if p.Trim {
+		ys = bulk(ys)
+	}
+	for _, c := range curves {
+		xs, ys = append(xs, c.dotX...), append(ys, c.dotY...)
+	}
 	for _, m := range p.Vertical {
 		xs = append(xs, m.At)
 	}
@@ -217,7 +240,8 @@ func studyPanel(t *study.Table, p study.Panel, curves []studyCurve, styles map[s
 	}
 	axisOf := func(label string, values []float64, log bool, ends []float64) axis {
 		if len(ends) > 0 {
-			values = ends
+			// Places of infinite values stay.
+			values = append(slices.DeleteFunc(values, func(v float64) bool { return !math.IsInf(v, 0) }), ends...)
 		}
 		if log {
 			return logAxis(label, values)
@@ -255,7 +279,15 @@ func (p pen) studyCurve(c studyCurve, styles map[string]style, how study.Style) 
 		p.line(c.x, c.y, draw.LineStyle{Color: look.color, Width: 0.8, Dashes: []vg.Length{3, 2}})
 		return
 	}
+	defer func() {
+		dot := look
+		dot.bare = false
+		p.marks(c.dotX, c.dotY, dot, 2)
+	}()
 	few := len(c.x) <= fewPoints
+	if how == study.Curve || how == study.Points {
+		look.bare = false
+	}
 	if c.low != nil && !few {
 		shade := look.color
 		shade.A = 50
@@ -407,4 +439,20 @@ func studyTable(t *study.Table) table {
 		out.Rows = append(out.Rows, cells)
 	}
 	return out
+}
+
+// bulk leaves out the outermost finite hundredths, so that a spike at an end
+// does not flatten all else.
+func bulk(v []float64) []float64 {
+	s := slices.Clone(v)
+	s = slices.DeleteFunc(s, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+	if len(s) == 0 {
+		return v
+	}
+	slices.Sort(s)
+	cut := len(s) / 100
+	lo, hi := s[cut], s[len(s)-1-cut]
+	return slices.DeleteFunc(slices.Clone(v), func(x float64) bool {
+		return (x < lo || x > hi) && !math.IsInf(x, 0)
+	})
 }

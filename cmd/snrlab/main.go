@@ -75,6 +75,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			rankCommand(),
 			sampleCommand(),
 			scheduleCommand(),
+			weightsCommand(),
 			convergeCommand(),
 			likelihoodCommand(),
 			conformCommand(),

@@ -11,6 +11,7 @@ import (
 	"snrlab/experiments"
 	"snrlab/internal/runfile"
 	"snrlab/internal/spec"
+	"snrlab/internal/study"
 	"snrlab/viz"
 )
 
@@ -18,20 +19,19 @@ func scheduleCommand() *cli.Command {
 	def := experiments.DefaultSchedules()
 	return &cli.Command{
 		Name:      "schedule",
-		Usage:     "print the grid of schedules as a table and draw λ, SNR, α, σ and dλ/dt over each other",
+		Usage:     "print the grid of schedules as a table and draw schedules and grids over each other",
 		ArgsUsage: "[SCHEDULE ...]",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "spacing", Value: strings.Join(def.Spacings, ","), Usage: "comma-separated: one for all schedules, or one for each"},
 			&cli.IntFlag{Name: "steps", Aliases: []string{"n"}, Value: def.Steps, Usage: "steps of the grid: one fewer than its levels"},
-			&cli.StringFlag{Name: "figure", Usage: "draw into `FILE`.svg and FILE.png"},
-			jsonFlag(),
-		},
+			axisFlag(def.Axis, experiments.ScheduleAxes()),
+		}, curveFlags()...),
 		Action: func(c *cli.Context) error {
 			o := def
 			if c.NArg() > 0 {
 				o.Schedules = c.Args().Slice()
 			}
-			o.Steps = c.Int("steps")
+			o.Steps, o.Axis = c.Int("steps"), c.String("axis")
 			var err error
 			if o.Spacings, err = spec.SplitList(c.String("spacing")); err != nil {
 				return usagef("--spacing: %v", err)
@@ -40,25 +40,90 @@ func scheduleCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if base := c.String("figure"); base != "" {
-				if err := drawSchedules(report, strings.TrimSuffix(base, filepath.Ext(base))); err != nil {
-					return err
-				}
-			}
-			return show(c, report)
+			return showCurves(c, report)
 		},
 	}
 }
 
-func drawSchedules(report *experiments.ScheduleReport, base string) error {
-	fig, err := viz.Schedules(report.Curves())
-	if err != nil {
-		return err
+func weightsCommand() *cli.Command {
+	def := experiments.DefaultWeights()
+	return &cli.Command{
+		Name:      "weights",
+		Usage:     "show what training losses weigh: densities p(λ), weights ω(λ) and p·ω over each other, and their shares by band of λ",
+		ArgsUsage: "[LOSS ...]",
+		Description: "A LOSS is a weight and a density, sd3 or pair(weight=min-snr,density=laplace) say (see snrlab list losses).\n" +
+			"Without any, and without --weight and --density, it shows " + strings.Join(def.Recipes, ", ") + ".",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "weight", Usage: "comma-separated weights, shown without a density (see snrlab list weights)"},
+			&cli.StringFlag{Name: "density", Usage: "comma-separated densities, shown without a weight (see snrlab list densities)"},
+			&cli.StringFlag{Name: "unit", Value: def.Unit, Usage: "residual that weights are factors of: x0, eps, v, flow, edm, score"},
+			&cli.Float64Flag{Name: "from", Value: def.From, Usage: "noisy end of the range of λ"},
+			&cli.Float64Flag{Name: "to", Value: def.To, Usage: "clean end of it"},
+			&cli.IntFlag{Name: "bands", Value: def.Bands, Usage: "bands of λ in the table"},
+			axisFlag(def.Axis, experiments.WeightAxes()),
+		}, curveFlags()...),
+		Action: func(c *cli.Context) error {
+			o := def
+			for name, list := range map[string]*[]string{"weight": &o.Weights, "density": &o.Densities} {
+				if !c.IsSet(name) {
+					continue
+				}
+				var err error
+				if *list, err = spec.SplitList(c.String(name)); err != nil {
+					return usagef("--%s: %v", name, err)
+				}
+				o.Recipes = nil
+			}
+			if c.NArg() > 0 {
+				o.Recipes = c.Args().Slice()
+			}
+			o.Unit, o.From, o.To, o.Bands, o.Axis = c.String("unit"), c.Float64("from"), c.Float64("to"), c.Int("bands"), c.String("axis")
+			report, err := o.Run()
+			if err != nil {
+				return err
+			}
+			return showCurves(c, report)
+		},
 	}
-	return errors.Join(
-		runfile.WriteFile(base+".svg", fig.SVG),
-		runfile.WriteFile(base+".png", fig.PNG),
-	)
+}
+
+func axisFlag(def string, names []string) cli.Flag {
+	return &cli.StringFlag{Name: "axis", Value: def, Usage: "what the figure is drawn against: " + strings.Join(names, ", ")}
+}
+
+// curveFlags are where curves go.
+func curveFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "figure", Usage: "draw into `FILE`.svg and FILE.png"},
+		&cli.StringFlag{Name: "csv", Usage: "write every point of the curves into `FILE`"},
+		jsonFlag(),
+	}
+}
+
+// curves is a report that can be drawn.
+type curves interface {
+	texter
+	Table() *study.Table
+	Figure() *viz.Figure
+}
+
+func showCurves(c *cli.Context, report curves) error {
+	if base := c.String("figure"); base != "" {
+		base, fig := strings.TrimSuffix(base, filepath.Ext(base)), report.Figure()
+		err := errors.Join(
+			runfile.WriteFile(base+".svg", fig.SVG),
+			runfile.WriteFile(base+".png", fig.PNG),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	if file := c.String("csv"); file != "" {
+		if err := runfile.WriteFile(file, report.Table().Encode); err != nil {
+			return err
+		}
+	}
+	return show(c, report)
 }
 
 func reportCommand() *cli.Command {

@@ -52,7 +52,7 @@ func Write(dir string, s *Study) ([]string, error) {
 	var files []string
 	for _, t := range s.Tables {
 		name := t.Name + ".csv"
-		if err := runfile.WriteFile(filepath.Join(dir, name), t.encode); err != nil {
+		if err := runfile.WriteFile(filepath.Join(dir, name), t.Encode); err != nil {
 			return nil, err
 		}
 		files = append(files, name)
@@ -130,7 +130,8 @@ func (t *Sheet) count() int {
 	return len(t.Data) / dim
 }
 
-func (t *Table) encode(w io.Writer) error {
+// Encode writes the table as CSV.
+func (t *Table) Encode(w io.Writer) error {
 	out := csv.NewWriter(w)
 	cells := make([]string, len(t.Columns))
 	for i, c := range t.Columns {

@@ -34,6 +34,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -187,6 +188,7 @@ type Panel struct {
 	Y      []string          `json:"y"`
 	Series string            `json:"series,omitempty"` // column that splits the rows into curves
 	Where  map[string]string `json:"where,omitempty"`  // only rows whose cells of these columns read so
+	Dots   map[string]string `json:"dots,omitempty"`   // rows that are markers on the curves instead
 	Low    []string          `json:"low,omitempty"`    // columns of the ends of intervals, one for each of Y
 	High   []string          `json:"high,omitempty"`
 	// Columns that Y is held against, drawn dashed and without markers: in the
@@ -198,9 +200,12 @@ type Panel struct {
 	YLabel    string    `json:"y_label,omitempty"`
 	XRange    []float64 `json:"x_range,omitempty"` // ends of the axis; none is all data
 	YRange    []float64 `json:"y_range,omitempty"`
-	Draw      Style     `json:"draw,omitempty"`
-	Vertical  []Mark    `json:"vertical,omitempty"` // lines at values of x
-	Level     []Mark    `json:"level,omitempty"`    // lines at values of y
+	// Trim leaves the outermost hundredths of the values out of the y axis: a
+	// spike at an end would flatten all else.
+	Trim     bool   `json:"trim,omitempty"`
+	Draw     Style  `json:"draw,omitempty"`
+	Vertical []Mark `json:"vertical,omitempty"` // lines at values of x
+	Level    []Mark `json:"level,omitempty"`    // lines at values of y
 }
 
 // Style is how a curve is drawn.
@@ -376,9 +381,11 @@ func (s *Study) validatePanel(f Figure, p Panel) error {
 			return err
 		}
 	}
-	for name := range p.Where {
-		if err := column(name, false); err != nil {
-			return err
+	for _, rows := range []map[string]string{p.Where, p.Dots} {
+		for _, name := range slices.Sorted(maps.Keys(rows)) {
+			if err := column(name, false); err != nil {
+				return err
+			}
 		}
 	}
 	if p.Series != "" {
