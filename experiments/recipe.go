@@ -74,6 +74,9 @@ var kinds = map[string]func() Experiment{
 	"losses":  func() Experiment { e := DefaultLosses(); return &e },
 	"rank":    func() Experiment { e := DefaultRank(); return &e },
 	"sample":  func() Experiment { e := DefaultSample(); return &e },
+
+	"upsample-checks": func() Experiment { e := DefaultUpsampleChecks(); return &e },
+	"upsample-digits": func() Experiment { e := DefaultUpsampleDigits(); return &e },
 }
 
 func kindNames() []string {

@@ -95,6 +95,32 @@ func TestBootstrap_Property(t *testing.T) {
 	}
 }
 
+// By hand: 1, 2, 3 have the mean 2 and s/√n = 1/√3, and t of 2 degrees of freedom
+// at 97.5 % is 4.3027 (tables). The interval holds the mean of normal numbers as
+// often as it says.
+func TestRepeats_Property(t *testing.T) {
+	mean, in, err := Repeats([]float64{1, 2, 3}, 0.95)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "mean", mean, 2, 1e-15)
+	near(t, "half width", (in.Hi-in.Lo)/2, 4.302652729696142/math.Sqrt(3), 1e-9)
+	hit := 0
+	const trials = 2000
+	for i := range trials {
+		if _, in, err = Repeats(normal(uint64(i), 4, 1).X, 0.9); err != nil {
+			t.Fatal(err)
+		}
+		if in.Lo <= 0 && in.Hi >= 0 {
+			hit++
+		}
+	}
+	near(t, "coverage", float64(hit)/trials, 0.9, 4*math.Sqrt(0.9*0.1/trials)) // 4 standard deviations
+	if _, _, err := Repeats([]float64{1}, 0.95); err == nil {
+		t.Error("one repeat accepted")
+	}
+}
+
 func TestOrder_Property(t *testing.T) {
 	n := []int{5, 10, 20, 40, 80}
 	err := make([]float64, 5)

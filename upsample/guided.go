@@ -81,7 +81,9 @@ func (g Guidance) Validate() error {
 // Where coarse and detail of the data are independent, U = Pᵀ/c, and both models
 // are exact, P D(x) = D_low(y; τ) and every θ gives D. Whatever D is, θ = 1 gives
 // P x the trajectory of the low-resolution model, so that the coarse part of the
-// samples has the law that that model samples.
+// samples has the law that that model samples. Solvers whose coefficients depend
+// on ratios of σ/α alone, as those in λ do, keep this step by step; others to their
+// own error.
 //
 // Guided is safe for concurrent use, a row of the answer depends on that row
 // alone, and labels go to both models. It allocates nothing once warm. A row of no

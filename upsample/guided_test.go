@@ -207,7 +207,7 @@ func symmetric(m []float64, n int) []float64 {
 // resolution.
 func misjudged(t testing.TB) *models.Mixture {
 	t.Helper()
-	c, err := MisjudgeCoarse(twoRegions(t, 0), regions(t), 2, 0.4)
+	c, err := MisjudgeCoarse(twoRegions(t, 0), regions(t), Misjudgement{Rank: 2, Spread: 0.4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,28 +94,38 @@ func poolAll(pair Pair, x []float64, high, low int) []float64 {
 	return y
 }
 
+// Misjudgement is what a model gets wrong about coarse content.
+type Misjudgement struct {
+	Rank   int     // directions of a class's coarse law that are mistaken for those of each component
+	Spread float64 // their standard deviations, as a share of those of the class
+	Tie    float64 // share of a component's own coarse content that is kept: 1 all, 0 none
+}
+
 // MisjudgeCoarse returns the mixture of a model that knows the detail of its
 // images but not their coarse content, as one does that is used at a higher
-// resolution than it was trained at. The coarse part of every component, mean and
-// loadings, is replaced by that of all components of its class together, a
-// Gaussian cut to its rank largest directions, times spread (the residual stays):
+// resolution than it was trained at. In every component the coarse part of mean
+// and loadings is drawn to that of all components of its class together, and
+// coarse directions of the class are added (the residual stays):
 //
-//	m_k ← U m̄ + (I − U P) m_k,    w_kj ← (I − U P) w_kj, and spread U √l_i u_i for i ≤ rank
+//	m_k ← U [Tie P m_k + (1 − Tie) m̄] + (I − U P) m_k
+//	w_kj ← Tie U P w_kj + (I − U P) w_kj, and Spread U √l_i u_i for i ≤ Rank
 //
 // with m̄ and Σ l_i u_i u_iᵀ the mean and covariance of P x₀ of the class, the
-// residual left out; components without labels are one class. Spread 0 leaves
-// coarse means alone. Isotropic residuals and a pair that leaves noise white are
-// needed.
-func MisjudgeCoarse(c models.Components, pair Pair, rank int, spread float64) (models.Components, error) {
+// residual left out; components without labels are one class. Tie 1 and Spread 0
+// is no misjudgement. With Tie 0 nothing in a class ties detail to coarse content.
+// Isotropic residuals and a pair that leaves noise white are needed.
+func MisjudgeCoarse(c models.Components, pair Pair, by Misjudgement) (models.Components, error) {
 	if err := checkMixture(c, pair); err != nil {
 		return models.Components{}, err
 	}
 	k, d, low := len(c.Weights), size(c.Shape), size(pair.LowShape())
 	switch {
-	case rank < 1 || rank > low:
-		return models.Components{}, fmt.Errorf("upsample: %d directions of a coarse law: expected 1 to %d, the values of a low-resolution sample", rank, low)
-	case !(spread >= 0) || math.IsInf(spread, 1):
-		return models.Components{}, fmt.Errorf("upsample: spread %g of a coarse law: expected a factor ≥ 0", spread)
+	case by.Rank < 1 || by.Rank > low:
+		return models.Components{}, fmt.Errorf("upsample: %d directions of a coarse law: expected 1 to %d, the values of a low-resolution sample", by.Rank, low)
+	case !(by.Spread >= 0) || math.IsInf(by.Spread, 1):
+		return models.Components{}, fmt.Errorf("upsample: spread %g of a coarse law: expected a factor ≥ 0", by.Spread)
+	case !(by.Tie >= 0 && by.Tie <= 1):
+		return models.Components{}, fmt.Errorf("upsample: tie %g of components to their coarse content: expected a share from 0 to 1", by.Tie)
 	case c.Cov != nil || len(c.Residual) != k:
 		return models.Components{}, fmt.Errorf("upsample: a mixture of full covariances or diagonal residuals: expected loadings and one residual a component")
 	case !pair.Noise().White():
@@ -128,38 +138,39 @@ func MisjudgeCoarse(c models.Components, pair Pair, rank int, spread float64) (m
 	old := len(c.Loadings) / (k * d)
 	out := models.Components{
 		Shape: slices.Clone(c.Shape), Weights: slices.Clone(c.Weights), Labels: slices.Clone(c.Labels), Residual: slices.Clone(c.Residual),
-		Means: make([]float64, k*d), Loadings: make([]float64, k*(old+rank)*d),
+		Means: make([]float64, k*d), Loadings: make([]float64, k*(old+by.Rank)*d),
 	}
 	for _, class := range classes(c.Labels, k) {
-		mean, directions, err := coarseLaw(pooled, class, rank)
+		mean, directions, err := coarseLaw(pooled, class, by.Rank)
 		if err != nil {
 			return models.Components{}, err
 		}
 		for _, i := range class {
-			m := out.Means[i*d : (i+1)*d]
+			m, w := out.Means[i*d:(i+1)*d], out.Loadings[i*(old+by.Rank)*d:][:(old+by.Rank)*d]
 			pair.Repeat(m, mean)
-			addDetail(m, pair, c.Means[i*d:(i+1)*d])
-			w := out.Loadings[i*(old+rank)*d:][:(old+rank)*d]
+			scaled(1-by.Tie, m)
+			addParts(m, pair, by.Tie, c.Means[i*d:(i+1)*d])
 			for j := range old {
-				addDetail(w[j*d:(j+1)*d], pair, c.Loadings[(i*old+j)*d:][:d])
+				addParts(w[j*d:(j+1)*d], pair, by.Tie, c.Loadings[(i*old+j)*d:][:d])
 			}
-			for j := range rank {
+			for j := range by.Rank {
 				u := w[(old+j)*d:][:d]
 				pair.Repeat(u, directions[j*low:(j+1)*low])
-				scaled(spread, u)
+				scaled(by.Spread, u)
 			}
 		}
 	}
 	return out, nil
 }
 
-// addDetail adds (I − U P) x to dst.
-func addDetail(dst []float64, pair Pair, x []float64) {
+// addParts adds a share of the coarse part U P x, and the detail (I − U P) x, to
+// dst.
+func addParts(dst []float64, pair Pair, share float64, x []float64) {
 	y, u := make([]float64, size(pair.LowShape())), make([]float64, len(x))
 	pair.Pool(y, x)
 	pair.Repeat(u, y)
 	for i, v := range x {
-		dst[i] += v - u[i]
+		dst[i] += v - (1-share)*u[i]
 	}
 }
 

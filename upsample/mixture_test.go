@@ -61,7 +61,7 @@ func TestMisjudgeCoarse_Property(t *testing.T) {
 	pair := area(t, "area(height=4,width=6,vertical=2,horizontal=3/2)")
 	c := random(pair.HighShape(), 1)
 	l, d := size(pair.LowShape()), size(pair.HighShape())
-	bad, err := MisjudgeCoarse(c, pair, l, 1)
+	bad, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: l, Spread: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +89,14 @@ func TestMisjudgeCoarse_Property(t *testing.T) {
 	}
 	for k := range 3 {
 		a, b := make([]float64, d), make([]float64, d)
-		addDetail(a, pair, c.Means[k*d:(k+1)*d])
-		addDetail(b, pair, bad.Means[k*d:(k+1)*d])
+		addParts(a, pair, 0, c.Means[k*d:(k+1)*d])
+		addParts(b, pair, 0, bad.Means[k*d:(k+1)*d])
 		if e := distance(a, b); e > 1e-14 {
 			t.Errorf("component %d: the detail of its mean moved by %g", k, e)
 		}
 	}
 	// One direction is the largest of them.
-	one, err := MisjudgeCoarse(c, pair, 1, 1)
+	one, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: 1, Spread: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestMisjudgeCoarse_Spread(t *testing.T) {
 	rest := l * pair.Noise().Variance * c.Residual[0]
 	var got [3]float64
 	for i, spread := range []float64{0, 0.5, 1} {
-		bad, err := MisjudgeCoarse(c, pair, int(l), spread)
+		bad, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: int(l), Spread: spread})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,6 +121,35 @@ func TestMisjudgeCoarse_Spread(t *testing.T) {
 	}
 	if math.Abs(got[0]) > 1e-13 || math.Abs(got[1]-got[2]/4) > 1e-13*got[2] {
 		t.Errorf("coarse variances %v at spreads 0, ½, 1 beside the residual: expected 0, ¼ and 1 of the last", got)
+	}
+}
+
+// Tie keeps what a component knows: all of it, nothing added, is the mixture
+// itself, and half is half way to the class's mean.
+func TestMisjudgeCoarse_Tie(t *testing.T) {
+	pair := area(t, "area(height=4,width=6,vertical=2,horizontal=3/2)")
+	c := random(pair.HighShape(), 1)
+	d, rank := size(pair.HighShape()), 1
+	with := func(tie float64) models.Components {
+		m, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: rank, Tie: tie})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	all, half, none := with(1), with(0.5), with(0)
+	if e := distance(all.Means, c.Means); e > 1e-14 {
+		t.Errorf("means moved by %g", e)
+	}
+	for k := range 3 {
+		if e := distance(all.Loadings[k*3*d:][:2*d], c.Loadings[k*2*d:][:2*d]); e > 1e-14 {
+			t.Errorf("component %d: loadings moved by %g", k, e)
+		}
+	}
+	for i, v := range half.Means {
+		if want := (all.Means[i] + none.Means[i]) / 2; math.Abs(v-want) > 1e-14 {
+			t.Errorf("mean %g at %d, expected %g half way", v, i, want)
+		}
 	}
 }
 
@@ -141,10 +170,11 @@ func TestMixture_Refuses(t *testing.T) {
 	for want, f := range map[string]func() error{
 		"samples of shape [1 2 4]": func() error { _, err := PoolMixture(twoRegions(t, 0), pair); return err },
 		"no components":            func() error { _, err := PoolMixture(models.Components{Shape: []int{1}}, pair); return err },
-		"expected 1 to 8":          func() error { _, err := MisjudgeCoarse(c, pair, 9, 1); return err },
-		"expected a factor ≥ 0":    func() error { _, err := MisjudgeCoarse(c, pair, 2, -1); return err },
-		"full covariances":         func() error { _, err := MisjudgeCoarse(full, pair, 2, 1); return err },
-		"noise coloured":           func() error { _, err := MisjudgeCoarse(c, plain, 2, 1); return err },
+		"expected 1 to 8":          func() error { _, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: 9}); return err },
+		"expected a factor ≥ 0":    func() error { _, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: 2, Spread: -1}); return err },
+		"share from 0 to 1":        func() error { _, err := MisjudgeCoarse(c, pair, Misjudgement{Rank: 2, Tie: 1.1}); return err },
+		"full covariances":         func() error { _, err := MisjudgeCoarse(full, pair, Misjudgement{Rank: 2}); return err },
+		"noise coloured":           func() error { _, err := MisjudgeCoarse(c, plain, Misjudgement{Rank: 2}); return err },
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, expected an error with %q", err, want)
@@ -180,7 +210,7 @@ func TestTwoRegions_Property(t *testing.T) {
 		for i := range d {
 			clear(unit)
 			unit[i] = 1
-			addDetail(detail[i*d:(i+1)*d], pair, unit) // symmetric
+			addParts(detail[i*d:(i+1)*d], pair, 0, unit) // symmetric
 		}
 		half := multiply(pool, full, l, d, d)
 		return multiply(half, transposed(pool, l, d), l, d, l), multiply(multiply(detail, full, d, d, d), detail, d, d, d), multiply(half, detail, l, d, d)
