@@ -107,21 +107,6 @@ func (u up) noise(w *walk, g float64) term {
 	return term{u.factor * g, w.normal(w.from, w.to)}
 }
 
-// midpoint is what a method of two evaluations promises that steps down and back
-// up, besides what it is.
-func (p Process) midpoint(eta float64, own string) Properties {
-	order := 1.0
-	if eta == 0 {
-		order = 2
-	}
-	return Properties{
-		Order: order, Evals: 2, LastEvals: 1, PathFree: true, Between: true, OwnFirst: p.first() == OwnFirst,
-		Stochastic: eta > 0, Rises: eta == 0,
-		Ends:       p.first().ends(),
-		References: p.references(own),
-	}
-}
-
 // renoise writes x_b = α_b D + c e + g z.
 func renoise(w *walk, c, g float64) {
 	a, b := w.from, w.to

@@ -52,8 +52,8 @@ func Registry() spec.Registry[Solver] {
 		{Name: "ddpm", Default: DDPM{}, Aliases: []string{"DDPM"}},
 		{Name: "analytic-ddpm", Default: AnalyticDDPM{Eta: 1}, Aliases: []string{"Analytic-DPM"}},
 		{Name: "euler-ancestral", Default: EulerAncestral{Eta: 1, SNoise: 1}, Aliases: []string{"Euler a"}},
-		{Name: "dpm2-ancestral-rf", Default: DPM2AncestralRF{Eta: 1, SNoise: 1}, Aliases: []string{"DPM2 a RF"}},
-		{Name: "dpmpp-2s-ancestral-rf", Default: DPMPP2SAncestralRF{Eta: 1, SNoise: 1}, Aliases: []string{"DPM++ 2S a RF"}},
+		{Name: "dpm2-ancestral-rf", Default: AncestralRF{Predict: PredictNoise, Eta: 1, SNoise: 1}, Aliases: []string{"DPM2 a RF"}},
+		{Name: "dpmpp-2s-ancestral-rf", Default: AncestralRF{Eta: 1, SNoise: 1}, Aliases: []string{"DPM++ 2S a RF"}},
 		{Name: "ddim-inversion", Default: DDIMInversion{Iterations: 1}},
 		{Name: "belm", Default: BELM{}, Aliases: []string{"O-BELM"}},
 
