@@ -85,8 +85,8 @@ func (l *Losses) plan(_ *Plan, _ Options) (job, error) {
 	figure := report.figure()
 	s := &study.Study{
 		Title: "What published training losses weigh",
-		Held: fmt.Sprintf("A training loss is known by p·ω, the density of its levels times the weight of the residual, here always counted in ε and for λ from %g to %g. "+
-			"Everything is in closed form, no number depends on a key.", l.From, l.To),
+		Held: fmt.Sprintf("A training loss is known by p·ω, the density of its levels times the weight of the residual, here always counted in ε and for λ from %s to %s. "+
+			"Everything is in closed form, no number depends on a key.", minus(l.From), minus(l.To)),
 		Tables: []*study.Table{
 			{
 				Name: "summary", Caption: "Where training happens, and where the objective falls with λ.",

@@ -28,7 +28,7 @@ type parabola struct {
 }
 
 func newParabola() *parabola {
-	return &parabola{Header: Header{Kind: "parabola", Name: "parabola"}, Height: 2, Source: "karras2022", Column: "y", Cites: []string{"karras2022"}}
+	return &parabola{Header: Header{Kind: "parabola", Name: "parabola"}, Height: 2, Source: "hairer1993", Column: "y", Cites: []string{"hairer1993"}}
 }
 
 func (p *parabola) Validate() error { return nil }
@@ -115,7 +115,7 @@ func TestStudy_Property(t *testing.T) {
 	}
 	text := printed(t, info)
 	for _, want := range []string{
-		"HOLDS: The curve opens upwards. [karras2022]\n    expected 2 m at the ends; measured 2 m (1.9 to 2.1)\n",
+		"HOLDS: The curve opens upwards. [hairer1993]\n    expected 2 m at the ends; measured 2 m (1.9 to 2.1)\n",
 		"DOES NOT HOLD HERE: It is higher than three.\n    expected > 3; measured 2 m\n    The recipe says so.\n",
 		"REPORTED: There are 244 rows.\n",
 		"look at: ",
@@ -206,9 +206,9 @@ func TestStudy_Refuses(t *testing.T) {
 		t.Errorf("%v: expected an error with the reference", err)
 	}
 	e = newParabola()
-	e.Source = "song2021"
+	e.Source = "efron1993"
 	_, err := Run(context.Background(), &Recipe{Source: "test", Experiment: e}, Options{Out: t.TempDir()})
-	if err == nil || !strings.Contains(err.Error(), "[song2021], which is not among what the recipe uses") {
+	if err == nil || !strings.Contains(err.Error(), "[efron1993], which is not among what the recipe uses") {
 		t.Errorf("%v: expected an error with the source", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 
 	"snrlab/internal/study"
 	"snrlab/schedules"
@@ -205,6 +207,11 @@ func drawnBetween(d snr.Density, from, to float64) float64 {
 	return above - aboveTo
 }
 
+// minus prints a number for reading: with a minus that is no hyphen.
+func minus(v float64) string {
+	return strings.Replace(strconv.FormatFloat(v, 'g', 4, 64), "-", "−", 1)
+}
+
 // interpolate reads evenly sampled values at a fraction of the way.
 func interpolate(v []float64, at float64) float64 {
 	x := at * float64(len(v)-1)
@@ -273,7 +280,7 @@ func (r *WeightReport) figure() study.Figure {
 	logged := func(p study.Panel) study.Panel { p.LogY, p.Trim = true, true; return p }
 	return study.Figure{
 		Name: "losses", Title: "What training losses weigh", Table: "losses",
-		Caption: fmt.Sprintf("p is the density that levels are drawn from, ω the factor of the squared residual in %s. Constant factors of p·ω do not matter: each is drawn with the integral 1 over λ from %g to %g.", r.Unit, r.From, r.To),
+		Caption: fmt.Sprintf("p is the density that levels are drawn from, ω the factor of the squared residual in %s. Constant factors of p·ω do not matter: each is drawn with the integral 1 over λ from %s to %s.", r.Unit, minus(r.From), minus(r.To)),
 		Panels: []study.Panel{
 			panel("density of levels", density), logged(panel("weight", "weight")), panel("share of training", "drawn"),
 			panel("density × weight", "product"), logged(panel("the same, logarithmic", "product")), panel("share of p·ω", "spent"),

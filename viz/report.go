@@ -144,6 +144,7 @@ type table struct {
 	Heads           []tableHead
 	Rows            [][]tableCell
 	Mark            string // what the marked cells are
+	Folded          string // how many rows are folded away; "" shows them
 }
 
 type tableHead struct {

@@ -11,6 +11,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -239,6 +240,9 @@ func studyPanel(t *study.Table, p study.Panel, curves []studyCurve, styles map[s
 		ys = append(ys, m.At)
 	}
 	axisOf := func(label string, values []float64, log bool, ends []float64) axis {
+		if counts := distinctCounts(values); log && len(ends) == 0 && len(counts) > 0 {
+			return countAxis(label, counts, nil)
+		}
 		if len(ends) > 0 {
 			// Places of infinite values stay.
 			values = append(slices.DeleteFunc(values, func(v float64) bool { return !math.IsInf(v, 0) }), ends...)
@@ -306,6 +310,18 @@ func (p pen) studyCurve(c studyCurve, styles map[string]style, how study.Style) 
 	default:
 		p.curve(c.x, c.y, look)
 	}
+}
+
+// distinctCounts returns the values, sorted, where they are few whole positive
+// numbers, such as evaluations or sizes: an axis marks each of them.
+func distinctCounts(values []float64) []float64 {
+	v := slices.Clone(values)
+	slices.Sort(v)
+	v = slices.Compact(v)
+	if len(v) > 12 || slices.ContainsFunc(v, func(x float64) bool { return !(x > 0) || x != math.Trunc(x) || math.IsInf(x, 1) }) {
+		return nil
+	}
+	return v
 }
 
 // studySheet draws images in rows, with heads over them and labels beside.
@@ -386,8 +402,12 @@ func measured(f study.Finding) string {
 	return text
 }
 
-// shownRows is the most rows of a table that the page shows.
-const shownRows = 200
+// shownRows is the most rows of a table that the page shows, openRows the most
+// of one that is not folded away.
+const (
+	shownRows = 200
+	openRows  = 30
+)
 
 func studyPage(run runfile.Run, s *study.Study, figures []*Figure) (*page, error) {
 	f := folder{run: run}
@@ -415,6 +435,9 @@ func studyPage(run runfile.Run, s *study.Study, figures []*Figure) (*page, error
 
 func studyTable(t *study.Table) table {
 	out := table{ID: "table-" + t.Name, Title: t.Name + ".csv", Text: t.Caption}
+	if len(t.Rows) > openRows {
+		out.Folded = count(len(t.Rows), "row")
+	}
 	for _, c := range t.Columns {
 		out.Heads = append(out.Heads, tableHead{c.Title(), cmp.Or(c.Help, c.Name), !c.Text})
 	}
@@ -430,7 +453,7 @@ func studyTable(t *study.Table) table {
 				cells = append(cells, tableCell{Text: v, Sort: v, Words: true})
 			case float64:
 				if v == math.Trunc(v) && math.Abs(v) < 1e6 {
-					cells = append(cells, intCell(int(v)))
+					cells = append(cells, tableCell{Text: number(v), Sort: strconv.Itoa(int(v))})
 				} else {
 					cells = append(cells, numberCell(v))
 				}
