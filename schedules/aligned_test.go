@@ -148,6 +148,9 @@ func TestMonotone(t *testing.T) {
 		if _, discrete := e.Default.(Beta); discrete {
 			continue // 1000 entries are linear between
 		}
+		if _, none := e.Default.(*Learned); none {
+			continue // it needs a file
+		}
 		if err := Monotone(e.Default); err != nil {
 			t.Error(err)
 		}

@@ -25,29 +25,7 @@ func (d Induced) Validate() error {
 	if err := validate(d.Schedule); err != nil {
 		return err
 	}
-	return Falls(d.Schedule)
-}
-
-// Falls reports where λ of a schedule does not fall with time, looking at a thousand
-// steps of its domain.
-func Falls(s Schedule) error {
-	const n = 1000
-	clean, noisy := s.Domain()
-	at := func(i int) float64 {
-		if i == n {
-			return noisy
-		}
-		return clean + (noisy-clean)*float64(i)/n
-	}
-	last := s.At(clean).LogSNR()
-	for i := 1; i <= n; i++ {
-		l := s.At(at(i)).LogSNR()
-		if !(l < last) {
-			return fmt.Errorf("schedules: λ of %s goes from %g to %g between t = %g and %g: expected it to fall", s, float64(last), float64(l), at(i-1), at(i))
-		}
-		last = l
-	}
-	return nil
+	return Monotone(d.Schedule)
 }
 
 // LogPDF returns −log |dλ/dt| − log(t_noisy − t_clean).

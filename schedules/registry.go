@@ -31,6 +31,7 @@ func Registry() spec.Registry[Schedule] {
 			{Name: "flux", Summary: "rectified flow with a shift by the number of image tokens", Default: Flux{Tokens: 4096, Low: 256, High: 4096, MuLow: 0.5, MuHigh: 1.15, Power: 1}},
 			{Name: "on-path", Summary: "the λ(t) of a schedule on another path", Default: OnPath{To: VPPath{}, Schedule: EDM{SMin: 0.002, SMax: 80}}},
 			{Name: "density", Summary: "λ(t) is the quantile of a density of λ", Default: FromDensity{Of: snr.Cosine{S: 1}, To: VPPath{}}},
+			{Name: "learned", Summary: "λ(t) of a file, made by snrlab fit-schedule", Default: &Learned{To: VPPath{}}},
 		},
 		Nested: map[reflect.Type]func(string) (any, error){
 			reflect.TypeFor[BetaKind]():    func(s string) (any, error) { return parseBetaKind(s) },

@@ -293,22 +293,28 @@ func (d *Empirical) load() (*Bins, error) {
 	return FromDraws(draws, d.Bins)
 }
 
-// bins returns the bins of the file. A density that Validate has refused has none:
-// asking it is a mistake of the program.
-func (d *Empirical) bins() *Bins {
-	if err := d.Validate(); err != nil {
-		panic(err)
+// LogPDF is that of the bins; NaN where the file has none.
+func (d *Empirical) LogPDF(l LogSNR) float64 {
+	if d.Validate() != nil {
+		return math.NaN()
 	}
-	return d.of
+	return d.of.LogPDF(l)
 }
 
-// LogPDF is that of the bins.
-func (d *Empirical) LogPDF(l LogSNR) float64 { return d.bins().LogPDF(l) }
+// CDF is that of the bins; NaN where the file has none.
+func (d *Empirical) CDF(l LogSNR) (below, above float64) {
+	if d.Validate() != nil {
+		return math.NaN(), math.NaN()
+	}
+	return d.of.CDF(l)
+}
 
-// CDF is that of the bins.
-func (d *Empirical) CDF(l LogSNR) (below, above float64) { return d.bins().CDF(l) }
-
-// Quantile is that of the bins.
-func (d *Empirical) Quantile(below, above float64) LogSNR { return d.bins().Quantile(below, above) }
+// Quantile is that of the bins; NaN where the file has none.
+func (d *Empirical) Quantile(below, above float64) LogSNR {
+	if d.Validate() != nil {
+		return LogSNR(math.NaN())
+	}
+	return d.of.Quantile(below, above)
+}
 
 func (d *Empirical) String() string { return Densities().Format("empirical", d) }

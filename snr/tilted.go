@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"sync"
 
@@ -30,7 +31,7 @@ func (d *Tilted) Validate() error {
 		return err
 	}
 	d.once.Do(func() {
-		if d.of, d.err = newCurve(d.log, d.Density, 1e-14); d.err != nil {
+		if d.of, d.err = newCurve(d.log, d.Density, d.kinks(), 1e-14); d.err != nil {
 			d.err = fmt.Errorf("snr: the product of %s and %s in %s units %w", d.Density, d.Weight, d.Unit, d.err)
 		}
 	})
@@ -39,33 +40,40 @@ func (d *Tilted) Validate() error {
 
 func (d *Tilted) log(l LogSNR) float64 { return d.Density.LogPDF(l) + LogIn(d.Weight, d.Unit, l) }
 
-// curve returns the integrals. A density that Validate has refused has none:
-// asking it is a mistake of the program.
-func (d *Tilted) curve() *curve {
-	if err := d.Validate(); err != nil {
-		panic(err)
-	}
-	return d.of
-}
-
-// LogPDF returns log p + log ω − log ∫p ω.
+// LogPDF returns log p + log ω − log ∫p ω; NaN where the product is no density.
 func (d *Tilted) LogPDF(l LogSNR) float64 {
-	c := d.curve()
+	if d.Validate() != nil {
+		return math.NaN()
+	}
+	c := d.of
 	if l < c.lambda(c.edges[0]) || l > c.lambda(c.edges[len(c.edges)-1]) {
 		return math.Inf(-1)
 	}
 	return d.log(l) - c.logTotal
 }
 
-// Mass returns ∫p ω dλ, by which the product was divided.
-func (d *Tilted) Mass() float64 { return math.Exp(d.curve().logTotal) }
+// Mass returns ∫p ω dλ, by which the product was divided; NaN where there is none.
+func (d *Tilted) Mass() float64 {
+	if d.Validate() != nil {
+		return math.NaN()
+	}
+	return math.Exp(d.of.logTotal)
+}
 
-// CDF integrates.
-func (d *Tilted) CDF(l LogSNR) (below, above float64) { return d.curve().cdf(l) }
+// CDF integrates; NaN where the product is no density.
+func (d *Tilted) CDF(l LogSNR) (below, above float64) {
+	if d.Validate() != nil {
+		return math.NaN(), math.NaN()
+	}
+	return d.of.cdf(l)
+}
 
-// Quantile solves for λ in its panel.
+// Quantile solves for λ in its panel; NaN where the product is no density.
 func (d *Tilted) Quantile(below, above float64) LogSNR {
-	c := d.curve()
+	if d.Validate() != nil {
+		return LogSNR(math.NaN())
+	}
+	c := d.of
 	i := share(c.below, c.above, below, above)
 	switch {
 	case below == 0:
@@ -97,8 +105,9 @@ func (c *curve) logDensity(x float64) float64 {
 
 func (c *curve) density(x float64) float64 { return math.Exp(c.logDensity(x) - c.logTop) }
 
-// newCurve integrates f, whose support is that of d, each panel to tol.
-func newCurve(f func(LogSNR) float64, d Density, tol float64) (*curve, error) {
+// newCurve integrates f, whose support is that of d and whose slope jumps at kinks, each
+// panel to tol.
+func newCurve(f func(LogSNR) float64, d Density, kinks []float64, tol float64) (*curve, error) {
 	const (
 		step = 0.25
 		far  = 80. // in x: λ = 3e34
@@ -151,7 +160,19 @@ func newCurve(f func(LogSNR) float64, d Density, tol float64) (*curve, error) {
 	if !(c.logTop > math.Inf(-1)) || !(lo < hi) {
 		return nil, fmt.Errorf("is zero everywhere")
 	}
-	panels := integral.Panels(c.density, lo, hi, tol)
+	cuts := []float64{lo, hi}
+	for _, k := range kinks {
+		if x := math.Asinh(k - c.centre); x > lo && x < hi {
+			cuts = append(cuts, x)
+		}
+	}
+	slices.Sort(cuts)
+	var panels []integral.Panel
+	for i, x := range cuts[1:] {
+		if x > cuts[i] {
+			panels = append(panels, integral.Panels(c.density, cuts[i], x, tol)...)
+		}
+	}
 	c.edges = []float64{lo}
 	mass := make([]float64, len(panels))
 	total := 0.0
@@ -186,7 +207,7 @@ func CheckDensity(d Density) error {
 	if err := check("recipe", "density", d); err != nil {
 		return err
 	}
-	c, err := newCurve(d.LogPDF, d, 1e-11)
+	c, err := newCurve(d.LogPDF, d, kinksOf(d), 1e-11)
 	if err != nil {
 		return fmt.Errorf("snr: density %s %w", d, err)
 	}

@@ -84,7 +84,7 @@ func TestWeight_Invariant(t *testing.T) {
 		}
 		wrong := min(l.SNR(), 5) / l.SNR() * factors[V{}](l)
 		right := math.Exp(MinSNR{5}.Log(l))
-		if math.Abs(wrong/right-1) < 1e-12 && l < 30 {
+		if math.Abs(wrong/right-1) < 1e-12 && l < 20 {
 			t.Fatalf("λ = %g: the factor of ε on v gives %g, the same as %g", float64(l), wrong, right)
 		}
 	})

@@ -8,9 +8,13 @@
 // own coefficients are differentiated by complex steps. What is free is a
 // [Family]. The other methods need no gradient and find a grid for any solver.
 //
+// A [ScheduleFit] learns the schedule on which a training loss varies least, and
+// [ConstantCost] makes one on which equal times cost alike.
+//
 // References:
 //
 //	[chen2024gits] D. Chen et al., On the Trajectory Regularity of ODE-based Diffusion Sampling, arXiv 2405.11326.
+//	[kingma2021] D. Kingma, T. Salimans, B. Poole, J. Ho, Variational Diffusion Models, arXiv 2107.00630.
 //	[pei2025]    J. Pei et al., Optimal Stepsize for Diffusion Sampling, arXiv 2503.21774.
 //	[shaul2024]  N. Shaul et al., Bespoke Non-Stationary Solvers for Fast Sampling of Diffusion and Flow Models, arXiv 2403.01329.
 //	[squire1998] W. Squire, G. Trapp, Using Complex Variables to Estimate Derivatives of Real Functions, SIAM Review 40 (1998).

@@ -30,8 +30,9 @@ func Gauss(f func(float64) float64, a, b float64) float64 {
 type Panel struct{ From, To, Value float64 }
 
 // Panels splits [a, b] where f needs it, so that halving any panel again changes it
-// by less than tol. A kink is closed in on to 2⁻⁴⁰ of the interval. f that is not
-// finite somewhere gives panels that are not.
+// by less than tol. A kink is closed in on, but for one so near to an end that no node
+// sees it: cut at those that are known. f that is not finite somewhere gives panels
+// that are not.
 func Panels(f func(float64) float64, a, b, tol float64) []Panel {
 	var list []Panel
 	var split func(p Panel, depth int)
