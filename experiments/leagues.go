@@ -29,6 +29,7 @@ type LeagueEntry struct {
 	Model   string      `json:"model"`
 	NFE     int         `json:"nfe"`
 	Rows    int         `json:"rows"` // starts that it was fitted to
+	RTol    float64     `json:"rtol"` // of the exact ends: errors up to here say nothing
 	Tuning  tune.Errors `json:"tuning"`
 	Unseen  tune.Errors `json:"unseen"`
 	Command string      `json:"command"`
@@ -52,13 +53,14 @@ func ReadLeagues(dir string) (*Leagues, error) {
 		var fit struct {
 			League, Family, Method, Rule, Solver, Model, Command string
 			NFE, Rows                                            int
+			RTol                                                 float64
 			Tuning, Unseen                                       tune.Errors
 		}
 		if err := json.Unmarshal(f.Fit, &fit); err != nil || fit.Command == "" {
 			return nil, fmt.Errorf("experiments: %s does not say how it was made: expected a file of snrlab fit-solver or optimize grid", name)
 		}
 		e := LeagueEntry{
-			File: filepath.Base(name), League: fit.League, Name: fit.Family, Model: fit.Model, NFE: fit.NFE, Rows: fit.Rows,
+			File: filepath.Base(name), League: fit.League, Name: fit.Family, Model: fit.Model, NFE: fit.NFE, Rows: fit.Rows, RTol: fit.RTol,
 			Tuning: fit.Tuning, Unseen: fit.Unseen, Command: fit.Command,
 		}
 		switch {
@@ -146,6 +148,9 @@ func (l *Leagues) figures() []*viz.Figure {
 				for _, e := range entries {
 					if e.Model == model && e.Name == what {
 						c.NFE, c.Error = append(c.NFE, float64(e.NFE)), append(c.Error, e.Unseen.RMSE)
+						if e.Unseen.RMSE <= e.RTol {
+							p.Floor = max(p.Floor, e.RTol)
+						}
 					}
 				}
 				if len(c.NFE) > 0 {
@@ -155,7 +160,7 @@ func (l *Leagues) figures() []*viz.Figure {
 			panels = append(panels, p)
 		}
 		names := values(entries, func(e LeagueEntry) string { return e.Name })
-		out = append(out, viz.WorkPrecision(figureOf(name), "League: "+name, "Errors on fresh starts of what was fitted on others.", panels, names[:min(len(names), 8)]))
+		out = append(out, viz.WorkPrecision(figureOf(name), "League: "+name, "Errors on fresh starts of what was fitted on others. In a grey band they are no larger than those of the exact ends.", panels, names[:min(len(names), 8)]))
 	}
 	return out
 }
