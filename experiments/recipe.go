@@ -75,6 +75,9 @@ var kinds = map[string]func() Experiment{
 	"rank":    func() Experiment { e := DefaultRank(); return &e },
 	"sample":  func() Experiment { e := DefaultSample(); return &e },
 
+	"guidance":        func() Experiment { e := DefaultGuidance(); return &e },
+	"guidance-digits": func() Experiment { e := DefaultGuidanceDigits(); return &e },
+
 	"upsample-checks": func() Experiment { e := DefaultUpsampleChecks(); return &e },
 	"upsample-digits": func() Experiment { e := DefaultUpsampleDigits(); return &e },
 }
@@ -111,7 +114,8 @@ func Embedded() []string {
 // recipes inside the program: "compare-digits".
 func Load(name string) (*Recipe, error) {
 	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	// A folder of a recipe's name is no recipe file either.
+	if dir, e := os.Stat(name); errors.Is(err, fs.ErrNotExist) || e == nil && dir.IsDir() {
 		inside, eerr := embedded.ReadFile("recipes/" + name + ".toml")
 		if base := strings.TrimSuffix(filepath.Base(name), ".toml"); eerr != nil {
 			return nil, fmt.Errorf("experiments: no recipe file %q, and no recipe of that name in the program%s", name, spec.Suggest(base, Embedded()))

@@ -1,0 +1,89 @@
+package experiments
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"snrlab/internal/study"
+)
+
+// finding returns the finding whose claim has a part.
+func finding(t *testing.T, s *study.Study, part string) study.Finding {
+	t.Helper()
+	for _, f := range s.Findings {
+		if strings.Contains(f.Claim, part) {
+			return f
+		}
+	}
+	t.Fatalf("no finding on %q", part)
+	return study.Finding{}
+}
+
+func TestGuidance_Property(t *testing.T) {
+	s := shrunk(t, "guidance", "scales", "1,2,4", "steps", "50", "quantiles", "400", "particles", "200", "refine", "20,40", "auto", "1,1.25,1.5")
+	for claim, want := range map[string]study.Verdict{
+		"Without guidance the flow samples the class": study.Yes,
+		"Guidance with G = 2 samples the tilted law":  study.No,
+		"Guidance with G = 4 samples the tilted law":  study.No,
+		"Limited to an interval":                      study.Yes,
+		"In the plane the component":                  study.Yes,
+		"Nor does the flow of guidance":               study.Yes,
+		"Guided by a model with twice the variance":   study.Yes,
+	} {
+		if f := finding(t, s, claim); f.Holds != want {
+			t.Errorf("%s: %s, measured %g, expected %s", claim, f.Holds, f.Measured, f.Expected)
+		}
+	}
+	// An independent program's means, good to 0.01, and to a few steps and quantiles.
+	for claim, want := range map[string]float64{"Guidance with G = 2": 1.317, "Guidance with G = 4": 1.668} {
+		if f := finding(t, s, claim); math.Abs(f.Measured-want) > 0.03 {
+			t.Errorf("%s: mean %g, expected %g", claim, f.Measured, want)
+		}
+	}
+}
+
+func TestGuidanceDigits_Property(t *testing.T) {
+	if testing.Short() {
+		t.Skip("evaluates the digits ten thousand times")
+	}
+	s := shrunk(t, "guidance-digits", "steps", "8", "rows", "6", "levels", "10", "particles", "8", "fine_steps", "10", "scales", "4")
+	for claim, want := range map[string]study.Verdict{
+		"The tilted law of these images hardly differs": study.Yes,
+		"Limited to the interval, G = 4":                study.Yes,
+		"Autoguidance narrows":                          study.Yes,
+	} {
+		if f := finding(t, s, claim); f.Holds != want {
+			t.Errorf("%s: %s, measured %g, expected %s", claim, f.Holds, f.Measured, f.Expected)
+		}
+	}
+}
+
+func TestGuidance_Refuses(t *testing.T) {
+	for _, c := range []struct{ recipe, field, value, say string }{
+		{"guidance", "scales", "2,4", "scales from 1"},
+		{"guidance", "scales", "4,2,1", "rising"},
+		{"guidance", "shown", "2,5", "not among the scales"},
+		{"guidance", "lo", "3", "lo < hi"},
+		{"guidance", "refine", "10", "two rising"},
+		{"guidance", "particles", "1", "particles"},
+		{"guidance-digits", "scales", "1,2", "above 1"},
+		{"guidance-digits", "hi", "0.5", "lo < hi"},
+		{"guidance-digits", "rescale", "2", "φ"},
+		{"guidance-digits", "blur", "1", "blur"},
+		{"guidance-digits", "threshold", "dynamic(p=99.5)", "0 < p ≤ 1"},
+		{"guidance-digits", "model", "gm2d", "images with classes"},
+		{"guidance-digits", "solver", "ddim(eta=1)", "deterministic"},
+	} {
+		r, err := Load(c.recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Set(c.field, c.value); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Plan(Options{}); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s of %s = %s: got %v, expected an error with %q", c.field, c.recipe, c.value, err, c.say)
+		}
+	}
+}
