@@ -27,17 +27,23 @@ type WeightOptions struct {
 	Bands     int      `json:"bands"`  // of the table
 	Points    int      `json:"points"` // of the curves
 	Axis      string   `json:"axis"`   // what they are drawn against: one of [WeightAxes]
+
+	// The levels of a grid, marked on the curves: none without a schedule.
+	Schedule string `json:"schedule,omitempty"`
+	Spacing  string `json:"spacing,omitempty"`
+	Steps    int    `json:"steps,omitempty"`
 }
 
-// WeightAxes are the axes that weights are drawn on: λ, log σ/α, or the share t
-// of the levels drawn in training that are cleaner.
-func WeightAxes() []string { return []string{"lambda", "log-sigma", "t"} }
+// WeightAxes are the axes that weights are drawn on: λ, log σ/α, the share t of
+// the levels drawn in training that are cleaner, or the index of a level in a grid.
+func WeightAxes() []string { return []string{"lambda", "log-sigma", "t", "index"} }
 
 // DefaultWeights shows what published training recipes weigh.
 func DefaultWeights() WeightOptions {
 	return WeightOptions{
 		Recipes: []string{"eps-cosine", "v-cosine", "rf", "sd3", "edm", "min-snr", "laplace"},
 		Unit:    "eps", From: -15, To: 15, Bands: 10, Points: 601, Axis: "lambda",
+		Spacing: "uniform-t", Steps: 10,
 	}
 }
 
@@ -54,6 +60,10 @@ func (o WeightOptions) Validate() error {
 		err = fmt.Errorf("λ from %g to %g: expected two finite numbers, the lower (noisier) first", o.From, o.To)
 	case len(o.Recipes)+len(o.Weights)+len(o.Densities) == 0:
 		err = errors.New("nothing to show: expected a recipe, a weight or a density")
+	case o.Axis == "index" && o.Schedule == "":
+		err = errors.New("axis index is that of the levels of a grid: expected a schedule")
+	case o.Schedule != "":
+		err = inside("steps", o.Steps, 1, 1<<16)
 	}
 	if err != nil {
 		return fmt.Errorf("experiments: weights: %w", err)
@@ -71,7 +81,8 @@ type WeightReport struct {
 // LossCurve is one training loss. What it lacks, or has no value, is NaN.
 type LossCurve struct {
 	Name   string      `json:"name"`
-	Points []LossPoint `json:"points"` // from noisy to clean
+	Points []LossPoint `json:"points"`           // from noisy to clean
+	Levels []LossPoint `json:"levels,omitempty"` // of the grid, from noisy to clean
 	Bands  []LossBand  `json:"bands"`
 
 	recipe snr.Recipe // a part may be missing
@@ -131,42 +142,61 @@ func (o WeightOptions) Run() (*WeightReport, error) {
 		}
 		add("density "+v.String(), snr.Recipe{Density: v})
 	}
+	var grid schedules.Grid
+	if o.Schedule != "" {
+		f, err := newFamily(o.Schedule, o.Spacing)
+		if err == nil {
+			grid, err = f.grid(o.Steps)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("experiments: weights: %w", err)
+		}
+		r.Schedule, r.Spacing = f.schedule.String(), f.name
+	}
 	for i := range r.Losses {
-		if err := r.Losses[i].fill(o, unit); err != nil {
+		if err := r.Losses[i].fill(o, unit, grid); err != nil {
 			return nil, fmt.Errorf("experiments: weights: %w", err)
 		}
 	}
 	return r, nil
 }
 
+// at is the loss at one level, without what depends on the range, and log p·ω.
+func (c *LossCurve) at(l snr.LogSNR, unit snr.Unit) (p LossPoint, log float64) {
+	nan := Number(math.NaN())
+	p = LossPoint{LogSNR: Number(l), T: nan, Density: nan, Weight: nan, Product: nan, Spent: nan}
+	log = math.NaN()
+	if d := c.recipe.Density; d != nil {
+		_, above := d.CDF(l)
+		p.T, p.Density = Number(above), Number(snr.PDF(d, l))
+	}
+	// Outside the support of the density the weight is never asked for.
+	if w := c.recipe.Weight; w != nil && p.Density != 0 {
+		p.Weight = Number(snr.In(w, unit, l))
+	}
+	if c.whole() {
+		if log = math.Inf(-1); p.Density != 0 {
+			log = c.recipe.Density.LogPDF(l) + snr.LogIn(c.recipe.Weight, unit, l)
+		}
+	}
+	return p, log
+}
+
 // fill samples one loss. p·ω is summed by the trapezoid rule, whose error shows
 // in the third digit of a share only where a curve has corners between points.
-func (c *LossCurve) fill(o WeightOptions, unit snr.Unit) error {
+func (c *LossCurve) fill(o WeightOptions, unit snr.Unit, grid schedules.Grid) error {
 	n, nan := o.Points, math.NaN()
 	at := func(x float64) float64 { return o.From + (o.To-o.From)*x }
 	level := func(i int) float64 { return at(float64(i) / float64(n-1)) }
 	logs := make([]float64, n) // of p·ω; only differences matter
 	top := math.Inf(-1)
 	for i := range n {
-		l := snr.LogSNR(level(i))
-		p := LossPoint{LogSNR: Number(l), T: Number(nan), Density: Number(nan), Weight: Number(nan), Product: Number(nan), Spent: Number(nan)}
-		if d := c.recipe.Density; d != nil {
-			_, above := d.CDF(l)
-			p.T, p.Density = Number(above), Number(snr.PDF(d, l))
-		}
-		// Outside the support of the density the weight is never asked for.
-		if w := c.recipe.Weight; w != nil && p.Density != 0 {
-			p.Weight = Number(snr.In(w, unit, l))
-		}
-		logs[i] = nan
+		var p LossPoint
+		p, logs[i] = c.at(snr.LogSNR(level(i)), unit)
+		c.Points = append(c.Points, p)
 		if c.whole() {
-			logs[i] = c.recipe.Density.LogPDF(l) + snr.LogIn(c.recipe.Weight, unit, l)
-			if p.Density == 0 {
-				logs[i] = math.Inf(-1)
-			}
 			top = max(top, logs[i])
 		}
-		c.Points = append(c.Points, p)
 	}
 	if c.whole() && math.IsInf(top, -1) {
 		return fmt.Errorf("%s gives no weight to λ from %g to %g: expected a range that its density draws from", c.Name, o.From, o.To)
@@ -179,6 +209,14 @@ func (c *LossCurve) fill(o WeightOptions, unit snr.Unit) error {
 		for i := range c.Points {
 			c.Points[i].Product, c.Points[i].Spent = Number(math.Exp(logs[i]-top)/spent[n-1]), Number(spent[i]/spent[n-1])
 		}
+	}
+	for _, g := range grid {
+		p, log := c.at(g.LogSNR(), unit)
+		p.Product = Number(math.Exp(log-top) / spent[n-1])
+		if l := float64(p.LogSNR); c.whole() && l >= o.From && l <= o.To {
+			p.Spent = Number(interpolate(spent, (l-o.From)/(o.To-o.From)) / spent[n-1])
+		}
+		c.Levels = append(c.Levels, p)
 	}
 	for k := range o.Bands {
 		from, to := at(float64(k)/float64(o.Bands)), at(float64(k+1)/float64(o.Bands))
@@ -225,6 +263,8 @@ func (r *WeightReport) Table() *study.Table {
 		Name: "losses", Caption: fmt.Sprintf("Training losses over λ; weights are factors of the residual in %s.", r.Unit),
 		Columns: []study.Column{
 			{Name: "loss", Text: true},
+			{Name: "kind", Text: true, Help: "curve, or level of the grid"},
+			{Name: "index", Label: "index of the level, noisy to clean"},
 			{Name: "lambda", Label: "λ = log(α²/σ²)"},
 			{Name: "log_sigma", Label: "log(σ/α)"},
 			{Name: "t", Label: "t: share of training at more λ"},
@@ -237,9 +277,15 @@ func (r *WeightReport) Table() *study.Table {
 		},
 	}
 	for _, c := range r.Losses {
-		for _, p := range c.Points {
+		add := func(kind string, k int, p LossPoint) {
 			l := float64(p.LogSNR)
-			t.Add(c.Name, l, -l/2, float64(p.T), float64(p.Density), 2*float64(p.Density), float64(p.Weight), float64(p.Product), 1-float64(p.T), float64(p.Spent))
+			t.Add(c.Name, kind, k, l, -l/2, float64(p.T), float64(p.Density), 2*float64(p.Density), float64(p.Weight), float64(p.Product), 1-float64(p.T), float64(p.Spent))
+		}
+		for k, p := range c.Points {
+			add("curve", k, p)
+		}
+		for k, p := range c.Levels {
+			add("level", k, p)
 		}
 	}
 	return t
@@ -271,16 +317,28 @@ func (r *WeightReport) figure() study.Figure {
 	switch r.Axis {
 	case "log-sigma":
 		x, density = "log_sigma", "density_log_sigma"
-	case "t":
-		x = "t"
+	case "t", "index":
+		x = r.Axis
+	}
+	curve, level, how := map[string]string{"kind": "curve"}, map[string]string{"kind": "level"}, study.Lines
+	if r.Axis == "index" {
+		curve, level, how = level, nil, study.Auto
 	}
 	panel := func(title, y string) study.Panel {
-		return study.Panel{Title: title, X: x, Y: []string{y}, Series: "loss", Draw: study.Lines}
+		return study.Panel{Title: title, X: x, Y: []string{y}, Series: "loss", Where: curve, Dots: level, Draw: how}
+	}
+	caption := ""
+	if r.Schedule != "" {
+		what := "Markers are the levels"
+		if r.Axis == "index" {
+			what = "Indices are those of the levels"
+		}
+		caption = fmt.Sprintf(" %s of %s on %s with %s.", what, r.Spacing, r.Schedule, steps(r.Steps))
 	}
 	logged := func(p study.Panel) study.Panel { p.LogY, p.Trim = true, true; return p }
 	return study.Figure{
 		Name: "losses", Title: "What training losses weigh", Table: "losses",
-		Caption: fmt.Sprintf("p is the density that levels are drawn from, ω the factor of the squared residual in %s. Constant factors of p·ω do not matter: each is drawn with the integral 1 over λ from %s to %s.", r.Unit, minus(r.From), minus(r.To)),
+		Caption: fmt.Sprintf("p is the density that levels are drawn from, ω the factor of the squared residual in %s. Constant factors of p·ω do not matter: each is drawn with the integral 1 over λ from %s to %s.", r.Unit, minus(r.From), minus(r.To)) + caption,
 		Panels: []study.Panel{
 			panel("density of levels", density), logged(panel("weight", "weight")), panel("share of training", "drawn"),
 			panel("density × weight", "product"), logged(panel("the same, logarithmic", "product")), panel("share of p·ω", "spent"),

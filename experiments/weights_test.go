@@ -74,7 +74,7 @@ func TestWeights_Limit(t *testing.T) {
 func TestWeights_Property(t *testing.T) {
 	for _, axis := range WeightAxes() {
 		o := DefaultWeights()
-		o.Axis, o.Points = axis, 61
+		o.Axis, o.Points, o.Schedule, o.Steps = axis, 61, "rf", 4
 		r, err := o.Run()
 		if err != nil {
 			t.Fatal(err)
@@ -93,8 +93,19 @@ func TestWeights_Property(t *testing.T) {
 			t.Fatal(err)
 		}
 		rows, err := csv.NewReader(&b).ReadAll()
-		if err != nil || len(rows) != 1+61*len(o.Recipes) {
-			t.Errorf("%d rows, %v: expected a head and 61 points of each loss", len(rows), err)
+		if err != nil || len(rows) != 1+(61+5)*len(o.Recipes) {
+			t.Errorf("%d rows, %v: expected a head, 61 points and 5 levels of each loss", len(rows), err)
+		}
+		// Levels of rf lie on its own density at even shares; the middle one, λ = 0,
+		// has what the curve has there, and the ends have the tails of p.
+		rf := r.Losses[2]
+		for k, l := range rf.Levels {
+			if want := 1 - float64(k)/4; math.Abs(float64(l.T)-want) > 1e-12 {
+				t.Errorf("level %d of the grid has the share %v above it, expected %g", k, l.T, want)
+			}
+		}
+		if mid := rf.Levels[2]; math.Abs(float64(mid.Product/rf.Points[30].Product)-1) > 1e-12 || mid.Weight != rf.Points[30].Weight || rf.Levels[0].Density != 0 {
+			t.Errorf("the levels are %+v, the curve %+v there", rf.Levels, rf.Points[30])
 		}
 		last := r.Losses[0].Points[60]
 		if math.Abs(float64(last.Spent)-1) > 1e-12 || !(last.T < 1e-3) || float64(last.LogSNR) != o.To {
@@ -109,6 +120,9 @@ func TestWeights_Refuses(t *testing.T) {
 		"λ from -15 to +Inf":              func(o *WeightOptions) { o.To = math.Inf(1) },
 		"λ from NaN":                      func(o *WeightOptions) { o.From = math.NaN() },
 		"unknown value \"time\"":          func(o *WeightOptions) { o.Axis = "time" },
+		"expected a schedule":             func(o *WeightOptions) { o.Axis = "index" },
+		"field steps is 0":                func(o *WeightOptions) { o.Schedule, o.Steps = "rf", 0 },
+		"unknown spacing":                 func(o *WeightOptions) { o.Schedule, o.Spacing = "rf", "karas" },
 		"nothing to show":                 func(o *WeightOptions) { o.Recipes = nil },
 		"unknown unit":                    func(o *WeightOptions) { o.Unit = "epss" },
 		"unknown recipe":                  func(o *WeightOptions) { o.Recipes = []string{"sd33"} },
@@ -217,7 +231,7 @@ func TestLosses_Property(t *testing.T) {
 	if _, err := recipe.Plan(Options{}); err == nil || !strings.Contains(err.Error(), "field same holds p2") {
 		t.Errorf("%v: expected an error with the field", err)
 	}
-	if b, err := os.ReadFile(filepath.Join(info.Dir, "losses.csv")); err != nil || !bytes.HasPrefix(b, []byte("loss,lambda,")) {
+	if b, err := os.ReadFile(filepath.Join(info.Dir, "losses.csv")); err != nil || !bytes.HasPrefix(b, []byte("loss,kind,index,lambda,")) {
 		t.Errorf("losses.csv: %v", err)
 	}
 }

@@ -60,6 +60,9 @@ func weightsCommand() *cli.Command {
 			&cli.Float64Flag{Name: "from", Value: def.From, Usage: "noisy end of the range of λ"},
 			&cli.Float64Flag{Name: "to", Value: def.To, Usage: "clean end of it"},
 			&cli.IntFlag{Name: "bands", Value: def.Bands, Usage: "bands of λ in the table"},
+			&cli.StringFlag{Name: "schedule", Usage: "mark the levels of a grid on this schedule (see --spacing and --steps); --axis index needs it"},
+			&cli.StringFlag{Name: "spacing", Value: def.Spacing, Usage: "how the levels of that grid are chosen"},
+			&cli.IntFlag{Name: "steps", Aliases: []string{"n"}, Value: def.Steps, Usage: "steps of that grid"},
 			axisFlag(def.Axis, experiments.WeightAxes()),
 		}, curveFlags()...),
 		Action: func(c *cli.Context) error {
@@ -76,6 +79,12 @@ func weightsCommand() *cli.Command {
 			}
 			if c.NArg() > 0 {
 				o.Recipes = c.Args().Slice()
+			}
+			o.Schedule, o.Spacing, o.Steps = c.String("schedule"), c.String("spacing"), c.Int("steps")
+			for _, name := range []string{"spacing", "steps"} {
+				if c.IsSet(name) && o.Schedule == "" {
+					return usagef("--%s has no effect without --schedule", name)
+				}
 			}
 			o.Unit, o.From, o.To, o.Bands, o.Axis = c.String("unit"), c.Float64("from"), c.Float64("to"), c.Int("bands"), c.String("axis")
 			report, err := o.Run()
