@@ -12,8 +12,8 @@ func rankCommand() *cli.Command {
 	fields := []override{
 		{"models", "comma-separated exact problems (see snrlab list models)"},
 		{"schedule", "noise schedule (see snrlab list schedules)"},
-		{"spacings", "comma-separated candidates, of which each solver gets the best (see snrlab list spacings)"},
-		{"solvers", "comma-separated solvers; without any, all that are registered"},
+		{"spacings", "comma-separated candidates, of which each solver gets the best (see snrlab list spacings); {total} in a name is the total variance of a problem's data, {total/10} a part of it"},
+		{"solvers", "comma-separated solvers, which may hold {total} too; without any, all that are registered"},
 		{"also", "comma-separated further solvers"},
 		{"budgets", "comma-separated numbers of evaluations per sample"},
 		{"rows", "samples: one number for all problems, or one for each"},
