@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,6 +60,38 @@ func TestGuidanceDigits_Property(t *testing.T) {
 	}
 }
 
+// A sample guided with G = 1 is that of the class, bit for bit; with G = 3 it is
+// not.
+func TestSample_Guidance(t *testing.T) {
+	draw := func(rule string) string {
+		r, err := Load("guided-digits")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for field, v := range map[string]string{"guidance": rule, "rows": "2", "steps": "4"} {
+			if err := r.Set(field, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info, err := Run(t.Context(), r, Options{Out: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := hashFile(filepath.Join(info.Dir, SamplesNPZ))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	plain := draw("none")
+	if draw("cfg(scale=constant(g=1))") != plain {
+		t.Error("G = 1 changes the samples")
+	}
+	if draw("cfg(scale=constant(g=3))") == plain {
+		t.Error("G = 3 changes nothing")
+	}
+}
+
 func TestGuidance_Refuses(t *testing.T) {
 	for _, c := range []struct{ recipe, field, value, say string }{
 		{"guidance", "scales", "2,4", "scales from 1"},
@@ -74,6 +107,10 @@ func TestGuidance_Refuses(t *testing.T) {
 		{"guidance-digits", "threshold", "dynamic(p=99.5)", "0 < p ≤ 1"},
 		{"guidance-digits", "model", "gm2d", "images with classes"},
 		{"guidance-digits", "solver", "ddim(eta=1)", "deterministic"},
+		{"guided-digits", "class", "-1", "set field class"},
+		{"guided-digits", "class", "12", "has the classes"},
+		{"guided-digits", "guidance", "cfg(scale=sigmas(g=2,lo=2,hi=1))", "lo < hi"},
+		{"guided-digits", "guidance", "autoguidance(blur=0.5)", "above 1"},
 	} {
 		r, err := Load(c.recipe)
 		if err != nil {

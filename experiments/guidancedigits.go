@@ -279,7 +279,7 @@ func (s *digitsSetup) labels() []int {
 
 // pull measures SNR |D_c − D_u|² on exact samples of the classes. With x drawn
 // from the class at every level, half of its integral over λ is the relative
-// entropy of the class to the whole [guo2005], E log p(c|x) − log p(c).
+// entropy of the class to the whole, E log p(c|x) − log p(c).
 func (s *digitsSetup) pull(ctx context.Context, r *run, out *study.Study) error {
 	r.progress.setStage("pull")
 	labels, dim, n := s.labels(), models.Dim(s.model), s.count()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"snrlab/guidance"
 	"snrlab/internal/spec"
 	"snrlab/schedules"
 	"snrlab/solvers"
@@ -22,6 +23,7 @@ type Listing struct {
 	Weights   []Item       `json:"weights,omitempty"`
 	Densities []Item       `json:"densities,omitempty"`
 	Losses    []Item       `json:"losses,omitempty"`
+	Guidance  []Item       `json:"guidance,omitempty"`
 	Models    []Item       `json:"models,omitempty"`
 	Recipes   []Item       `json:"recipes,omitempty"`
 }
@@ -46,7 +48,7 @@ type SolverItem struct {
 
 // Kinds are the lists that [List] knows.
 func Kinds() []string {
-	return []string{"solvers", "schedules", "spacings", "paths", "weights", "densities", "losses", "models", "recipes"}
+	return []string{"solvers", "schedules", "spacings", "paths", "weights", "densities", "losses", "guidance", "models", "recipes"}
 }
 
 // List lists one kind, or everything for "".
@@ -81,6 +83,9 @@ func List(kind string) (*Listing, error) {
 		for _, e := range schedules.Recipes().Entries {
 			l.Losses = append(l.Losses, Item{Name: e.Name, Full: spec.Full(e.Name, e.Default), Summary: e.Summary})
 		}
+	}
+	if want("guidance") {
+		l.Guidance = slices.Concat(itemsOf(guidance.Rules()), itemsOf(guidance.Scales()), itemsOf(guidance.Thresholds()))
 	}
 	if want("models") {
 		for _, m := range Models() {
@@ -175,6 +180,7 @@ func (l *Listing) Text(w io.Writer) error {
 	items("weights (in x₀ units)", l.Weights)
 	items("densities (of λ)", l.Densities)
 	items("losses (training recipes: a weight and a density)", l.Losses)
+	items("guidance: rules, their scales and thresholds", l.Guidance)
 	items("models", l.Models)
 	items("recipes", l.Recipes)
 	return t.flush(w)

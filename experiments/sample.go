@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"snrlab/guidance"
 	"snrlab/internal/runfile"
 	"snrlab/models"
 	"snrlab/rng"
@@ -29,7 +30,8 @@ type Sample struct {
 	Steps    int    `toml:"steps" json:"steps"`
 	Rows     int    `toml:"rows" json:"rows"`
 	Key      int64  `toml:"key" json:"key"`
-	Start    string `toml:"start" json:"start"` // "prior": x = σz; "exact": x from the exact marginal of the first level
+	Guidance string `toml:"guidance" json:"guidance"` // see [guidance.Rules]
+	Start    string `toml:"start" json:"start"`       // "prior": x = σz; "exact": x from the exact marginal of the first level
 }
 
 // DefaultSample returns a Sample that needs no other field. Its solver and its
@@ -46,6 +48,7 @@ func DefaultSample() Sample {
 		Steps:    20,
 		Rows:     64,
 		Key:      1,
+		Guidance: "none",
 		Start:    "prior",
 	}
 }
@@ -57,6 +60,7 @@ func (s *Sample) Validate() error {
 		required("schedule", s.Schedule),
 		required("spacing", s.Spacing),
 		required("solver", s.Solver),
+		required("guidance", s.Guidance),
 		oneOf("start", s.Start, "prior", "exact"),
 		inside("class", s.Class, -1, 1<<20),
 		inside("steps", s.Steps, 1, 1<<16),
@@ -72,6 +76,7 @@ func (s *Sample) resolve() error {
 		resolveName("schedule", &s.Schedule, schedules.Parse),
 		resolveTotal("spacing", &s.Spacing, schedules.ParseSpacing),
 		resolveTotal("solver", &s.Solver, solvers.Parse),
+		resolveName("guidance", &s.Guidance, guidance.ParseRule),
 	)
 }
 
@@ -112,6 +117,16 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	if solver.Properties().Coupled {
 		return nil, fmt.Errorf("field solver: %s lets the rows of a batch influence each other, so that samples would depend on how they are cut into blocks: choose another", solver)
 	}
+	rule, err := guidance.ParseRule(s.Guidance)
+	if err != nil {
+		return nil, fmt.Errorf("field guidance: %w", err)
+	}
+	if rule.Labelled() && labels == nil {
+		return nil, fmt.Errorf("field guidance: %s guides to a class: set field class", rule)
+	}
+	if _, err := rule.Guide(m, nil); err != nil {
+		return nil, fmt.Errorf("field guidance: %s: %w", rule, err)
+	}
 	// The samples, and their way into the file as a whole.
 	if err := enoughMemory(2*8*int64(s.Rows)*int64(models.Dim(m)), "rows"); err != nil {
 		return nil, fmt.Errorf("field rows is %d: %w", s.Rows, err)
@@ -121,8 +136,11 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 	if solver.Properties().Adaptive {
 		p.Notes = append(p.Notes, "the solver is adaptive: the evaluations are the most that its limit of attempts allows, and it rarely takes a hundredth of them")
 	}
+	if rule.String() != (guidance.Unguided{}).String() {
+		p.Notes = append(p.Notes, "the evaluations are of the guided model: one may ask up to two models, or four of autoguidance under classifier-free guidance")
+	}
 	return func(ctx context.Context, r *run) ([]string, error) {
-		x, err := s.walk(ctx, r, m, f, grid, solver, labels)
+		x, err := s.walk(ctx, r, m, rule, f, grid, solver, labels)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +149,11 @@ func (s *Sample) plan(p *Plan, o Options) (job, error) {
 }
 
 // walk runs the solver, a block of rows a cell.
-func (s *Sample) walk(ctx context.Context, r *run, m *Model, f *family, grid schedules.Grid, solver solvers.Solver, labels []int) ([]float64, error) {
+func (s *Sample) walk(ctx context.Context, r *run, m *Model, rule guidance.Rule, f *family, grid schedules.Grid, solver solvers.Solver, labels []int) ([]float64, error) {
+	d, err := rule.Guide(m, nil)
+	if err != nil {
+		return nil, err
+	}
 	root := rng.New(uint64(s.Key))
 	var x []float64
 	for lo := 0; lo < s.Rows; lo += sampleBlock {
@@ -139,7 +161,7 @@ func (s *Sample) walk(ctx context.Context, r *run, m *Model, f *family, grid sch
 		block, err := cell(ctx, r, fmt.Sprintf("samples-%07d", lo), int64(solver.NFE(grid))*int64(hi-lo), func(ctx context.Context) (*[]float64, error) {
 			r.progress.setStage("samples")
 			keys := solvers.RowKeys(root, lo, hi-lo)
-			p := solvers.Problem{Denoiser: r.counted(m), Grid: grid, Schedule: f.schedule, Labels: rowsOf(labels, lo, hi)}
+			p := solvers.Problem{Denoiser: r.counted(d), Grid: grid, Schedule: f.schedule, Labels: rowsOf(labels, lo, hi)}
 			if solver.Properties().Stochastic {
 				var err error
 				if p.Noise, err = solvers.NoiseFor(solver, keys, models.Dim(m)); err != nil {

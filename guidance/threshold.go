@@ -95,17 +95,17 @@ func quantile(sorted []float64, p float64) float64 {
 func (None) Validate() error { return nil }
 
 // Validate reports a range that is none.
-func (s Static) Validate() error { return bounded(s.Bound) }
+func (s Static) Validate() error { return inRange(s.Bound) }
 
 // Validate reports a quantile or a range that is none.
 func (t Dynamic) Validate() error {
 	if !(t.P > 0 && t.P <= 1) {
 		return fmt.Errorf("p = %g: expected a quantile with 0 < p ≤ 1 (0.995 is 99.5 percent)", t.P)
 	}
-	return bounded(t.Bound)
+	return inRange(t.Bound)
 }
 
-func bounded(b float64) error {
+func inRange(b float64) error {
 	if !(b > 0) || math.IsInf(b, 1) {
 		return fmt.Errorf("bound = %g: expected a finite number > 0", b)
 	}

@@ -161,6 +161,7 @@ func sampleCommand() *cli.Command {
 		{"steps", "number of steps"},
 		{"rows", "samples"},
 		{"key", "seed of all randomness"},
+		{"guidance", "none, cfg(scale=...) or autoguidance(scale=...) (see snrlab list guidance)"},
 		{"start", "prior or exact"},
 		{"name", "name of the run folder"},
 	}
