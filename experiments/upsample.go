@@ -395,8 +395,8 @@ func findStrengths(s *study.Study, u *Upsampling, by map[float64][]guidedSet, c 
 		}
 	}
 	s.Find(study.Finding{
-		Claim: "Of the strengths tried, θ = 1 comes nearest the coarse law.", Expected: fmt.Sprintf("the nearest rival, θ = %g, further away: a difference > 0", rival),
-		Measured: least, Interval: []float64{in.Lo, in.Hi}, Holds: study.Holds(in.Lo > 0), Remark: "Difference of sliced W₂ on the same starts.",
+		Claim: "No strength tried comes nearer the coarse law than θ = 1.", Expected: fmt.Sprintf("the nearest rival, θ = %g, not nearer by more than chance: an interval that reaches 0 or above", rival),
+		Measured: least, Interval: []float64{in.Lo, in.Hi}, Holds: study.Holds(in.Hi >= 0), Remark: "Difference of sliced W₂ on the same starts; where its interval holds 0, sets of this size do not tell the two apart.",
 	})
 	if sets, ok := by[1.2]; ok {
 		d, i, err := pairedDifference(ofSets(sets, setSliced), ofSets(by[1], setSliced))

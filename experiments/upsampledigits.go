@@ -335,7 +335,7 @@ func (w *upsampleDigits) find(by, early map[float64][]guidedSet, etas []float64,
 		}
 		w.study.Find(study.Finding{
 			Claim: "Whole samples are better at a strength of 1.2.", Expected: "log density above that of θ = 1", Measured: more, Unit: "nats per value", Interval: []float64{in.Lo, in.Hi}, Source: "hwang2024", Holds: study.Holds(in.Lo > 0),
-			Remark: "What the published strength may be good for, where the coarse law gains nothing by it: a coarse content that insists makes the high-resolution model surer of the detail.",
+			Remark: "For a high-resolution model that misjudges the coarse law alone; the errors of networks are others.",
 		})
 	}
 	return nil
