@@ -80,6 +80,7 @@ var kinds = map[string]func() Experiment{
 
 	"upsample-checks": func() Experiment { e := DefaultUpsampleChecks(); return &e },
 	"upsample-digits": func() Experiment { e := DefaultUpsampleDigits(); return &e },
+	"upsample-fields": func() Experiment { e := DefaultUpsampleFields(); return &e },
 }
 
 func kindNames() []string {

@@ -2,6 +2,8 @@ package experiments
 
 import (
 	"context"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +84,54 @@ func TestUpsampleDigits(t *testing.T) {
 	}
 }
 
+// The coarse octaves are restored at θ = 1 in a small run too.
+func TestUpsampleFields(t *testing.T) {
+	s := shrunk(t, "upsample-fields", "size", "32", "samples", "8", "replicates", "3", "steps", "24", "thetas", "0,1")
+	for _, claim := range []string{"A filter of the low resolution", "Guidance with θ = 1"} {
+		if got := verdict(t, s, claim); got != study.Yes {
+			t.Errorf("%s: %s", claim, got)
+		}
+	}
+	// Four octaves of the exact model and of two strengths.
+	if n := len(s.Table("spectrum").Rows); n != 3*4 {
+		t.Errorf("%d rows in the table, expected 12", n)
+	}
+}
+
+// A spectrum that is the same power of the frequency everywhere, above its corner,
+// stays so when it is laid on a larger image, and octaves add up what is theirs.
+func TestStretched(t *testing.T) {
+	const n, size = 32, 64
+	power := make([]float64, n*(n/2+1))
+	for u := range n {
+		for v := range n/2 + 1 {
+			power[u*(n/2+1)+v] = math.Exp(-0.1 * float64(min(u, n-u)+v)) // log-linear: interpolated exactly
+		}
+	}
+	for i, p := range stretched(power, n, size) {
+		u, v := i/(size/2+1), i%(size/2+1)
+		if want := math.Exp(-0.05 * float64(min(u, size-u)+v)); math.Abs(p/want-1) > 1e-13 {
+			t.Fatalf("power %g at (%d, %d), expected %g", p, u, v, want)
+		}
+	}
+	ones := make([]float64, 8*5)
+	for i := range ones {
+		ones[i] = 1
+	}
+	// 1 ≤ f < 2: (±1, 0), (0, ±1), (±1, ±1); 2 ≤ f < 4: counted by hand on the plane.
+	count := []float64{8, 0}
+	for u := -4; u < 4; u++ {
+		for v := -4; v < 4; v++ {
+			if f := math.Hypot(float64(u), float64(v)); f >= 2 && f < 4 {
+				count[1]++
+			}
+		}
+	}
+	if got := octaves(ones, 8); !slices.Equal(got, count) {
+		t.Errorf("octaves of ones hold %v coefficients, expected %v", got, count)
+	}
+}
+
 func TestUpsample_Refuses(t *testing.T) {
 	for change, want := range map[string]string{
 		"upsample-checks thetas 0,1,1":                             "field thetas holds 1 twice",
@@ -92,6 +142,8 @@ func TestUpsample_Refuses(t *testing.T) {
 		"upsample-checks spread -1":                                "field spread is -1",
 		"upsample-checks poolings area(height=10,width=9)":         "expected a multiple of 2, 8 or 10",
 		"upsample-checks replicates 1":                             "field replicates is 1",
+		"upsample-fields size 66":                                  "expected an even number",
+		"upsample-fields spectrum power(b=2)":                      `unknown argument "b"`,
 		"upsample-digits etas 0.5,1":                               "between 0 and 1",
 		"upsample-digits images 300":                               "field rows",
 		"upsample-digits tie 2":                                    "share from 0 to 1",
