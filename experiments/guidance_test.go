@@ -53,6 +53,7 @@ func TestGuidanceDigits_Property(t *testing.T) {
 		"The tilted law of these images hardly differs": study.Yes,
 		"Limited to the interval, G = 4":                study.Yes,
 		"Autoguidance narrows":                          study.Yes,
+		"Autoguidance with G = 1.35 repairs":            study.Yes,
 	} {
 		if f := finding(t, s, claim); f.Holds != want {
 			t.Errorf("%s: %s, measured %g, expected %s", claim, f.Holds, f.Measured, f.Expected)
@@ -104,6 +105,8 @@ func TestGuidance_Refuses(t *testing.T) {
 		{"guidance-digits", "hi", "0.5", "lo < hi"},
 		{"guidance-digits", "rescale", "2", "φ"},
 		{"guidance-digits", "blur", "1", "blur"},
+		{"guidance-digits", "flaw", "2", "below that of blur"},
+		{"guidance-digits", "repair", "1", "above 1"},
 		{"guidance-digits", "threshold", "dynamic(p=99.5)", "0 < p ≤ 1"},
 		{"guidance-digits", "model", "gm2d", "images with classes"},
 		{"guidance-digits", "solver", "ddim(eta=1)", "deterministic"},

@@ -12,7 +12,8 @@
 //
 // Everything here is a [models.Denoiser], so that combinations are nested. The
 // order is fixed: classifier-free guidance innermost, then autoguidance between
-// two denoisers so guided, each with its own rescale, then the threshold.
+// two denoisers so guided, each with its own rescale, then the threshold. A
+// [Rule] is such a nesting in one line, which [ParseRule] reads.
 //
 // What is said to be sampled is the tilted law p_to^G p_from^(1−G). [Tilt] is
 // that law at any noise level for exact models: up to normalisation, normalised
