@@ -336,7 +336,7 @@ func strengthColumns(x study.Column) []study.Column {
 		{Name: "frechet", Label: "Fréchet distance of P x", Help: "of the pooled samples from the exact coarse moments"},
 		{Name: "frechet_lo"},
 		{Name: "frechet_hi"},
-		{Name: "frechet_floor"},
+		{Name: "frechet_floor", Label: "Fréchet floor", Help: "what exact sets of this size read at most"},
 		{Name: "apart", Label: "distance of P x from the low model's own samples", Help: "root mean square over samples, from the same pooled noise"},
 		{Name: "high", Help: "evaluations of the high-resolution model, per sample"},
 		{Name: "low", Help: "evaluations of the low-resolution model, per sample"},

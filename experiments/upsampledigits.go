@@ -147,7 +147,7 @@ func (w *upsampleDigits) declare() {
 	wholeColumns := func(x study.Column) []study.Column {
 		return append(strengthColumns(x),
 			study.Column{Name: "density", Label: "log density of whole samples", Unit: "nats per value", Help: "under the exact law of digits, with noise of size 0.1 on both"},
-			study.Column{Name: "density_lo"}, study.Column{Name: "density_hi"}, study.Column{Name: "density_native", Help: "of samples of the exact model of the full size"})
+			study.Column{Name: "density_lo"}, study.Column{Name: "density_hi"}, study.Column{Name: "density_native", Label: "exact model of the full size", Help: "of samples of the exact model of the full size"})
 	}
 	panels := func(x string) []study.Panel {
 		return []study.Panel{

@@ -153,7 +153,7 @@ func (w *upsampleFields) declare() {
 			}},
 		},
 		Figures: []study.Figure{{
-			Name: "spectrum", Title: "Error of the power by octave", Caption: fmt.Sprintf("Bars are 95 %% intervals over sets. The low resolution ends at %d cycles.", e.Size/e.Factor/2), Table: "spectrum",
+			Name: "spectrum", Title: "Error of the power by octave", Caption: fmt.Sprintf("Guided samples against those of the exact model of the full size from the same starts, and these against the law. Bars are 95 %% intervals over sets. The low resolution ends at %d cycles.", e.Size/e.Factor/2), Table: "spectrum",
 			Panels: []study.Panel{{X: "frequency", Y: []string{"error"}, Low: []string{"error_lo"}, High: []string{"error_hi"}, Series: "rule", LogX: true, Vertical: []study.Mark{{At: float64(e.Size / e.Factor / 2), Label: "end of the low resolution"}}, Level: []study.Mark{{At: 0}}}},
 		}},
 	}

@@ -85,6 +85,9 @@ func (g Guidance) Validate() error {
 // on ratios of σ/α alone, as those in λ do, keep this step by step; others to their
 // own error.
 //
+// Classifier-free guidance is part of a model: each of the two has it first, with
+// its own conditional and unconditional answers.
+//
 // Guided is safe for concurrent use, a row of the answer depends on that row
 // alone, and labels go to both models. It allocates nothing once warm. A row of no
 // guidance (θ = 0, or stopped) costs the low-resolution model nothing.
