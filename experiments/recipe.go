@@ -81,6 +81,10 @@ var kinds = map[string]func() Experiment{
 	"upsample-checks": func() Experiment { e := DefaultUpsampleChecks(); return &e },
 	"upsample-digits": func() Experiment { e := DefaultUpsampleDigits(); return &e },
 	"upsample-fields": func() Experiment { e := DefaultUpsampleFields(); return &e },
+
+	"difficulty":       func() Experiment { e := DefaultDifficulty(); return &e },
+	"equivalence":      func() Experiment { e := DefaultEquivalence(); return &e },
+	"learned-schedule": func() Experiment { e := DefaultLearnedSchedule(); return &e },
 }
 
 func kindNames() []string {

@@ -75,6 +75,9 @@ type Stochastic struct {
 	// Least is (∫p ω √E|v|² dλ)² − |Mean|², the smallest Variance that any density has with
 	// the weight that keeps the objective (see [Optimal]).
 	Least float64
+	// Carriers is the share of the draws that carry half of the second moment: those of the
+	// largest ω² E|v|². A batch in which few of them are expected cannot tell its own spread.
+	Carriers float64
 }
 
 // Estimate returns the cost of estimating the loss of r of something with the moments m.
@@ -89,6 +92,8 @@ func (m *Moments) Estimate(r Recipe) (Stochastic, error) {
 	e := Stochastic{Mean: make([]float64, dim)}
 	root := 0.0
 	mean := make([]float64, dim)
+	type node struct{ share, square float64 }
+	var nodes []node
 	m.eachPiece(lo, hi, func(a, b float64) {
 		// One rule for all integrands: their nodes are the same.
 		integral.Each(a, b, func(l, weight float64) {
@@ -103,10 +108,20 @@ func (m *Moments) Estimate(r Recipe) (Stochastic, error) {
 				square += v * v
 			}
 			e.Variance += weight * p * w * w * second
+			nodes = append(nodes, node{weight * p, w * w * second})
 			e.Within += weight * p * w * w * (second - square)
 			root += weight * p * w * math.Sqrt(second)
 		})
 	})
+	slices.SortFunc(nodes, func(a, b node) int { return cmp.Compare(b.square, a.square) })
+	carried := 0.0
+	for _, n := range nodes {
+		if carried >= e.Variance/2 {
+			break
+		}
+		carried += n.share * n.square
+		e.Carriers += n.share
+	}
 	square := 0.0
 	for _, v := range e.Mean {
 		square += v * v

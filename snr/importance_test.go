@@ -62,6 +62,19 @@ func TestMoments_AgreesWith_ClosedForm(t *testing.T) {
 				t.Errorf("%s: %s %.10g, expected %.10g", name, c.what, c.got, c.want)
 			}
 		}
+		// Half of the second moment lies where ω² E l² is above some value.
+		if name == "eps-cosine(density=uniform(min=-20,max=20))" { // that is λ above the median of sigmoid²
+			tail := func(l float64) float64 {
+				return integral.Of(func(l float64) float64 { return g.mse(l) * g.mse(l) * math.Exp(2*l) }, l, 20, 1e-12)
+			}
+			cut := -20.0
+			for tail(cut) > tail(-20)/2 {
+				cut += 0.01
+			}
+			if want := (20 - cut) / 40; math.Abs(e.Carriers-want) > 2e-3 {
+				t.Errorf("%s: %g of the draws carry half, expected %g", name, e.Carriers, want)
+			}
+		}
 		if !(e.Least <= e.Variance) {
 			t.Errorf("%s: least variance %g above %g", name, e.Least, e.Variance)
 		}
