@@ -79,6 +79,8 @@ var sources = map[string][]string{
 	"polynomial":        {"karras2022"},
 	"time-uniform":      {"zhou2024"},
 	"trailing":          {"lin2024"},
+	"field":             {"wiener1949", "field1987"},
+	"measured-field":    {"wiener1949"},
 	"digits":            {"lecun1998", "tipping1999"},
 	"points:mnist-test": {"lecun1998"},
 	"likelihood":        {"song2021", "grathwohl2019"},

@@ -69,6 +69,7 @@ func (h *Header) validate() error {
 
 // kinds makes the experiment of each kind with its defaults.
 var kinds = map[string]func() Experiment{
+	"align":   func() Experiment { e := DefaultAlign(); return &e },
 	"compare": func() Experiment { e := DefaultCompare(); return &e },
 	"duel":    func() Experiment { e := DefaultDuel(); return &e },
 	"losses":  func() Experiment { e := DefaultLosses(); return &e },

@@ -41,6 +41,9 @@ func (s Interpolated) Validate() error {
 	if err := s.high().Validate(); err != nil {
 		return err
 	}
+	if s.Low <= s.High { // what is added to two falling curves falls too
+		return nil
+	}
 	return Monotone(s)
 }
 

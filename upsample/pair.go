@@ -13,6 +13,9 @@
 //
 // References:
 //
+//	[hoogeboom2023]
+//	             E. Hoogeboom, J. Heek, T. Salimans: simple diffusion: End-to-end
+//	             diffusion for high resolution images. arXiv:2301.11093, 2023.
 //	[hwang2024]  J. Hwang, Y.-H. Park, J. Jo: Upsample Guidance: Scale Up Diffusion
 //	             Models without Training. arXiv:2404.01709, 2024.
 //	[lowdin1950] P.-O. Löwdin: On the non-orthogonality problem connected with the
