@@ -230,7 +230,7 @@ func variancePanels(l *LearnedSchedule) []study.Panel {
 }
 
 // costNames are the costs that schedules are made constant for.
-var costNames = []string{"difficulty", "entropy", "local error"}
+var costNames = []string{"difficulty", "entropy", "local-error"}
 
 func costPanels() []study.Panel {
 	var panels []study.Panel
@@ -439,29 +439,9 @@ func (l *LearnedSchedule) costs(ctx context.Context, s *study.Study, m *Model, r
 	for i, v := range at {
 		lambda[i] = float64(v)
 	}
-	linear, err := degraded("gaussian", m)
-	if err != nil {
-		return err
-	}
-	list, err := metrics.Difficulties(ctx, linear, m, at, rows, key)
-	if err != nil {
-		return err
-	}
-	local, err := tune.LocalError(ctx, m, m, lambda, 0.1, min(rows, 1024), key)
-	if err != nil {
-		return err
-	}
-	difficulty, entropy := make([]float64, len(at)), make([]float64, len(at))
-	for i, d := range list {
-		difficulty[i] = math.Exp(snr.V{}.Log(d.Lambda)) * d.MSE.Value
-		entropy[i] = d.Lambda.SNR() * d.Exact.Value / 2 // nats for each unit of λ, by I-MMSE
-	}
 	var found []namedDensity
-	for i, c := range []struct {
-		cost  []float64
-		power float64
-	}{{difficulty, 1}, {entropy, 1}, {local, 0.5}} {
-		p, err := tune.ConstantCost(lambda, c.cost, c.power)
+	for i, name := range costNames {
+		p, err := costDensity(ctx, name, m, lambda, min(rows, 4096), key)
 		if err != nil {
 			return err
 		}
@@ -561,7 +541,7 @@ func (l *LearnedSchedule) sample(ctx context.Context, s *study.Study, m *Model, 
 	n := slices.Max(l.Steps)
 	s.Find(study.Finding{
 		Claim:    "Equal times of the schedule of constant local error suit DDIM better than cosine's.",
-		Expected: "the smallest error at every number of steps", Measured: least[n] / cosine[n], Holds: study.Holds(!slices.ContainsFunc(l.Steps, func(n int) bool { return best[n] != "constant local error" })),
+		Expected: "the smallest error at every number of steps", Measured: least[n] / cosine[n], Holds: study.Holds(!slices.ContainsFunc(l.Steps, func(n int) bool { return best[n] != "constant local-error" })),
 		Remark: fmt.Sprintf("Smallest error over cosine's at %d steps, on the schedule of %s.", n, best[n]),
 	})
 	return nil

@@ -71,7 +71,8 @@ func (r Recipe) Absorb(u Unit) (Recipe, error) {
 }
 
 // Recipes lists the recipes that [ParseRecipe] reads. Where a paper gives no
-// density with its weight, that of the cosine schedule stands.
+// density with its weight, that of the cosine schedule stands; indi is the loss of
+// [delbracio2023] with noise for the degraded image.
 func Recipes() spec.Registry[Recipe] {
 	r := spec.Registry[Recipe]{Kind: "recipe", Nested: parsers()}
 	for _, e := range []struct {

@@ -82,6 +82,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			translateCommand(),
 			fitCommand(),
 			fitSolverCommand(),
+			fitScheduleCommand(),
 			optimizeCommand(),
 			leaguesCommand(),
 			reportCommand(),
