@@ -35,6 +35,16 @@ func namedModels() spec.Registry[namedModel] {
 	}
 }
 
+// fullModel writes the name of a model that takes arguments with all of them;
+// other names, and those that cannot be read, are left to what opens them.
+func fullModel(name string) string {
+	m, err := namedModels().Parse(name)
+	if err != nil {
+		return name
+	}
+	return fullName(m, namedModels().Parse)
+}
+
 // openNamed builds the model of a name with arguments.
 func openNamed(name string, o Options) (*Model, error) {
 	m, err := namedModels().Parse(name)

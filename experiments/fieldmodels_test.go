@@ -1,7 +1,14 @@
 package experiments
 
 import (
+	"cmp"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +59,69 @@ func TestOpenModel_Fields(t *testing.T) {
 	f, _ = models.As[*models.Field](m)
 	if v := square - mean*mean; math.Abs(f.Variance()/v-1) > 1e-9 || len(m.Inputs) != 1 {
 		t.Errorf("the field of MNIST has variance %g, the images %g; inputs %v", f.Variance(), v, m.Inputs)
+	}
+}
+
+// The field of a folder of colour images has their spectrum by channel.
+func TestOpenModel_Fields_PNG(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		img := image.NewNRGBA(image.Rect(0, 0, 8, 6))
+		for y := range 6 {
+			for x := range 8 {
+				// Red a wave of one cycle across, green flat and other in each image.
+				red := 128 + 100*math.Cos(2*math.Pi*float64(x)/8)
+				img.SetNRGBA(x, y, color.NRGBA{R: uint8(math.Round(red)), G: uint8(60 * i), B: 7, A: 255})
+			}
+		}
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint(i, ".png")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmp.Or(png.Encode(f, img), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := OpenModel("measured-field(of=png:"+dir+")", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ok := models.As[*models.Field](m)
+	if !ok || !slices.Equal(f.Shape(), []int{3, 6, 8}) {
+		t.Fatalf("shape %v", m.Shape())
+	}
+	p := f.Power()
+	red, green, blue := p[:30], p[30:60], p[60:]
+	total := func(p []float64) (sum float64) {
+		for _, v := range p {
+			sum += v
+		}
+		return sum
+	}
+	// Rounding to 255 steps leaves a thousandth of the wave elsewhere.
+	if red[1] < 0.999*total(red) || green[0] < 0.999*total(green) || green[0] == 0 || total(blue) > 1e-20 {
+		t.Errorf("power of red %v, green %v, blue %v", red, green, blue)
+	}
+}
+
+// A recipe's model is stored with all of its arguments.
+func TestRecipe_ResolvesModel(t *testing.T) {
+	for model, want := range map[string]string{
+		"field(size=16)": "field(size=16,channels=1,mean=0,pool=1,spectrum=power)",
+		"gm2d":           "gm2d",
+		"measured-field": "measured-field(of=points:mnist-test,pool=1)",
+	} {
+		s := DefaultSample()
+		s.Model = model
+		text, err := (&Recipe{Source: "test", Experiment: &s}).Resolved()
+		if err != nil || !strings.Contains(text, "model = \""+want+"\"") {
+			t.Errorf("%s resolves to %v\n%s", model, err, text)
+		}
+	}
+	d := DefaultDifficulty()
+	d.Models, d.Rows = []string{"field(size=8,pool=2)"}, d.Rows[:1]
+	if text, err := (&Recipe{Source: "test", Experiment: &d}).Resolved(); err != nil || !strings.Contains(text, "field(size=8,channels=1,mean=0,pool=2,spectrum=power)") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

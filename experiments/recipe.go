@@ -281,6 +281,15 @@ func (r *Recipe) Resolved() (string, error) {
 	if err := r.Experiment.resolve(); err != nil {
 		return "", fmt.Errorf("experiments: recipe %s: %w", r.Source, err)
 	}
+	fields := fieldsOf(r.Experiment)
+	if f, ok := fields["model"]; ok {
+		f.SetString(fullModel(f.String()))
+	}
+	if f, ok := fields["models"]; ok {
+		for i := range f.Len() {
+			f.Index(i).SetString(fullModel(f.Index(i).String()))
+		}
+	}
 	if err := r.check(); err != nil {
 		return "", err
 	}

@@ -20,9 +20,13 @@ import (
 // this is the shift by Size/Ref of [esser2024].
 //
 // A schedule that is its own shift between fixed ends, as ve and edm are, stays as
-// it is. The rule takes all content of an image to be coarse. Where variance
-// stays at the fine scales, a pooled image is fainter, and less is right: Fraction
-// is A/2 for a spectrum of 1/f^A with A < 2, and 0 for white noise.
+// it is.
+//
+// The rule counts all of an image as coarse. Where variance stays at the fine scales
+// averaged images are fainter, and what is right for the coarse content is
+// 2 log(Ref/Size) + log(V/V_ref) with V the variance of a pixel of the same images at
+// each size; Fraction is that over the full shift. In large images it tends to A/2 for
+// spectra of 1/f^A, A < 2, and it is 0 for white noise.
 type Aligned struct {
 	Size     int      `json:"size"`     // pixels along a side
 	Ref      int      `json:"ref"`      // where the schedule was tuned
