@@ -64,6 +64,7 @@ var sources = map[string][]string{
 	"elbo":              {"kingma2021"},
 	"vdm":               {"kingma2021"},
 	"vdm++":             {"kingma2023"},
+	"edm-monotonic":     {"kingma2023", "karras2022"},
 	"indi":              {"delbracio2023"},
 	"log-normal":        {"karras2022"},
 	"logit-normal":      {"esser2024"},

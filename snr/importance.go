@@ -184,38 +184,42 @@ func (m *Moments) eachPiece(lo, hi float64, f func(a, b float64)) {
 }
 
 // Adaptive is a density that follows the loss during training, as in [kingma2023]: an
-// exponential moving average over bins of what the objective weighs, w(λ) times the
-// loss in ε units, and levels drawn in proportion to it, so that every level
-// contributes alike. Changing p never changes the objective, as long as the weight is
-// w/p (see [Over]).
+// exponential moving average over bins of λ of what the objective weighs, p ω |x₀ − D|²,
+// and levels drawn in proportion to it, so that every level contributes alike. The
+// objective never changes: the weight moves along (see [Adaptive.Recipe]).
 //
 // With Root the average is that of the square, and the density its root: the one of
 // least variance. Where nothing was seen yet, and with the share Floor always, levels
 // are uniform. The zero value of Floor is 0.01, of Decay 0.999.
 type Adaptive struct {
-	Objective Weight // w as a [Weight], in x₀ units; w in ε units is w e^{−λ}
-	Root      bool
-	Floor     float64
-	Decay     float64 // of the average, for one observation of a bin
+	Root  bool
+	Floor float64
+	Decay float64 // of the average, for one observation of a bin
 
-	edges []float64
-	value []float64 // averages
-	seen  []float64 // 1 − Decay^n, by which an average of n falls short
+	objective Recipe
+	edges     []float64
+	value     []float64 // averages
+	seen      []float64 // 1 − Decay^n, by which an average of n falls short
 }
 
-// NewAdaptive starts with n equal bins from min to max.
-func NewAdaptive(objective Weight, lo, hi float64, n int) (*Adaptive, error) {
-	if err := cmp.Or(check("adaptive", "objective", objective), Flat{lo, hi}.Validate()); err != nil {
+// NewAdaptive starts with n equal bins over the support of the objective's density,
+// which must be finite.
+func NewAdaptive(objective Recipe, n int) (*Adaptive, error) {
+	if err := objective.Validate(); err != nil {
 		return nil, err
+	}
+	lo, hi := Support(objective.Density)
+	if err := (Flat{float64(lo), float64(hi)}).Validate(); err != nil {
+		return nil, fmt.Errorf("snr: adaptive density of an objective from λ = %g to %g: expected finite ends, truncate its density", float64(lo), float64(hi))
 	}
 	if n < 1 {
 		return nil, fmt.Errorf("snr: adaptive density of %d bins: expected at least 1", n)
 	}
-	a := &Adaptive{Objective: objective, edges: make([]float64, n+1), value: make([]float64, n), seen: make([]float64, n)}
+	a := &Adaptive{objective: objective, edges: make([]float64, n+1), value: make([]float64, n), seen: make([]float64, n)}
 	for i := range a.edges {
-		a.edges[i] = lo + (hi-lo)*float64(i)/float64(n)
+		a.edges[i] = float64(lo) + float64(hi-lo)*float64(i)/float64(n)
 	}
-	a.edges[n] = hi
+	a.edges[n] = float64(hi)
 	return a, nil
 }
 
@@ -230,7 +234,7 @@ func (a *Adaptive) Observe(l LogSNR, loss float64) error {
 		return nil
 	}
 	i := piece(a.edges, x)
-	v := math.Exp(a.Objective.Log(l)) * loss
+	v := math.Exp(a.objective.Density.LogPDF(l)+a.objective.Weight.Log(l)) * loss
 	if a.Root {
 		v *= v
 	}
@@ -239,6 +243,9 @@ func (a *Adaptive) Observe(l LogSNR, loss float64) error {
 	a.seen[i] = decay*a.seen[i] + (1 - decay)
 	return nil
 }
+
+// Recipe returns the objective under the density of now.
+func (a *Adaptive) Recipe() (Recipe, error) { return a.objective.Move(a.Density()) }
 
 // Density returns the density of now; what is observed later does not change it.
 func (a *Adaptive) Density() *Bins {

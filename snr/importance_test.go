@@ -190,7 +190,8 @@ func TestMoments_Refuses(t *testing.T) {
 func TestAdaptive_Property(t *testing.T) {
 	g := gaussian{1, 0.5}
 	for _, root := range []bool{false, true} {
-		a, err := NewAdaptive(Sigmoid{1}, -8, 8, 32)
+		objective := Recipe{Weight: Over{Sigmoid{1}, Flat{-8, 8}}, Density: Flat{-8, 8}}
+		a, err := NewAdaptive(objective, 32)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,6 +214,13 @@ func TestAdaptive_Property(t *testing.T) {
 		if err := CheckDensity(d); err != nil {
 			t.Fatal(err)
 		}
+		now, err := a.Recipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x, y := now.Objective(2.1), objective.Objective(2.1); math.Abs(x/y-1) > 1e-12 {
+			t.Errorf("the objective is %g under the adaptive density, was %g", x, y)
+		}
 		want := func(l float64) float64 { return math.Exp(Sigmoid{1}.Log(LogSNR(l))) * g.mse(l) }
 		total := integral.Of(want, -8, 8, 1e-10)
 		for i := range 32 {
@@ -229,18 +237,24 @@ func TestAdaptive_Property(t *testing.T) {
 			}
 		}
 	}
-	a, _ := NewAdaptive(Sigmoid{}, -8, 8, 4)
+	a, _ := NewAdaptive(Recipe{Weight: Uniform{Eps{}}, Density: Flat{-8, 8}}, 4)
 	if a.Observe(0, math.NaN()) == nil || a.Observe(0, math.Inf(1)) == nil || a.Observe(0, -1) == nil {
 		t.Error("a loss that is none was taken in")
 	}
 	if err := a.Observe(9, 1); err != nil {
 		t.Error(err)
 	}
-	if _, err := NewAdaptive(Sigmoid{}, 3, -3, 4); err == nil {
-		t.Error("reversed bounds were accepted")
+	for what, r := range map[string]Recipe{
+		"reversed ends": {Weight: Uniform{Eps{}}, Density: Flat{3, -3}},
+		"infinite ends": {Weight: Uniform{Eps{}}, Density: Cosine{S: 1}},
+		"nothing":       {},
+	} {
+		if _, err := NewAdaptive(r, 4); err == nil {
+			t.Errorf("an objective with %s was accepted", what)
+		}
 	}
-	if _, err := NewAdaptive(nil, -3, 3, 4); err == nil {
-		t.Error("no objective was accepted")
+	if _, err := NewAdaptive(Recipe{Weight: Uniform{Eps{}}, Density: Flat{-3, 3}}, 0); err == nil {
+		t.Error("no bins were accepted")
 	}
 }
 

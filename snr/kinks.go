@@ -34,6 +34,7 @@ func (w MinSNR) kinks() []float64       { return []float64{math.Log(w.Gamma)} }
 func (w TruncatedSNR) kinks() []float64 { return []float64{0} }
 func (w Over) kinks() []float64         { return kinksOf(w.Weight, w.Density) }
 func (w ELBO) kinks() []float64         { return kinksOf(w.Density) }
+func (w Levelled) kinks() []float64     { return append(kinksOf(w.Weight, w.Density), w.Below) }
 func (w Product) kinks() []float64      { return kinksOf(w.A, w.B) }
 func (w Scaled) kinks() []float64       { return kinksOf(w.Weight) }
 func (w Moved) kinks() []float64        { return kinksOf(w.Weight, w.From, w.To) }

@@ -97,11 +97,12 @@ func (r Recipe) extremum(l, h float64, within Interval, sign float64) float64 {
 		return l // it rises from, or to, the end itself
 	}
 	f := func(x float64) float64 { return sign * r.LogObjective(LogSNR(x)) }
-	const g = 0.6180339887498949
+	// On a plateau the rise begins at its clean end, and is over at its noisy one.
+	const g, level = 0.6180339887498949, 1e-14
 	a, b := hi-g*(hi-lo), lo+g*(hi-lo)
 	fa, fb := f(a), f(b)
 	for range 60 {
-		if fa >= fb {
+		if fa > fb-sign*level {
 			hi, b, fb = b, a, fa
 			a = hi - g*(hi-lo)
 			fa = f(a)

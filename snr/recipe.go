@@ -75,6 +75,7 @@ func (r Recipe) Absorb(u Unit) (Recipe, error) {
 // [delbracio2023] with noise for the degraded image.
 func Recipes() spec.Registry[Recipe] {
 	r := spec.Registry[Recipe]{Kind: "recipe", Nested: parsers()}
+	edm := LogNormal{PMean: -1.2, PStd: 1.2}
 	for _, e := range []struct {
 		name, summary string
 		w             Weight
@@ -88,10 +89,11 @@ func Recipes() spec.Registry[Recipe] {
 		{"sd3", "flow loss, logit-normal times", Uniform{Flow{}}, LogitNormal{S: 1}},
 		{"rf-mode", "flow loss, mode sampling of times", Uniform{Flow{}}, Mode{S: 1.29}},
 		{"rf-cosmap", "flow loss, levels of the cosine schedule", Uniform{Flow{}}, CosMap{}},
-		{"edm", "network F of EDM, log-normal σ", Uniform{EDM{SD: 0.5}}, LogNormal{PMean: -1.2, PStd: 1.2}},
+		{"edm", "network F of EDM, log-normal σ", Uniform{EDM{SD: 0.5}}, edm},
+		{"edm-monotonic", "EDM's, its objective held at its peak for more noise: a bound", Levelled{Uniform{EDM{SD: 0.5}}, edm, edmPeak()}, edm},
 		{"elbo", "variational bound, levels of the cosine schedule", ELBO{Cosine{S: 1}}, Cosine{S: 1}},
 		{"vdm", "variational bound, λ uniform between its ends", ELBO{Flat{Min: -5, Max: 13.3}}, Flat{Min: -5, Max: 13.3}},
-		{"vdm++", "sigmoid objective under EDM's density", Over{Sigmoid{B: 2}, LogNormal{PMean: -1.2, PStd: 1.2}}, LogNormal{PMean: -1.2, PStd: 1.2}},
+		{"vdm++", "sigmoid objective under EDM's density", Over{Sigmoid{B: 2}, edm}, edm},
 		{"truncated-snr", "truncated SNR on the cosine schedule", TruncatedSNR{}, Cosine{S: 1}},
 		{"min-snr", "min-SNR-5 on the cosine schedule", MinSNR{5}, Cosine{S: 1}},
 		{"soft-min-snr", "soft-min-SNR on the cosine schedule", SoftMinSNR{4}, Cosine{S: 1}},
@@ -105,6 +107,15 @@ func Recipes() spec.Registry[Recipe] {
 		r.Entries = append(r.Entries, spec.Entry[Recipe]{Name: e.name, Summary: e.summary, Default: NamedRecipe(e.name, e.w, e.p)})
 	}
 	return r
+}
+
+// edmPeak is where EDM's objective N(λ; 2.4, 2.4²)(e^{−λ} + ¼) is largest: the slope of
+// its logarithm, −(λ − 2.4)/2.4² − 1/(1 + e^λ/4), falls through zero.
+func edmPeak() float64 {
+	return root(func(l float64) (value, slope float64) {
+		q := 1 / (1 + math.Exp(l)/4)
+		return (l-2.4)/(2.4*2.4) + q, 1/(2.4*2.4) - q*(1-q)
+	}, -4, -3)
 }
 
 // ParseRecipe reads what a recipe's String prints: "sd3", "rf(density=laplace)" or

@@ -88,6 +88,16 @@ type ELBO struct {
 	Density Density `json:"density"`
 }
 
+// Levelled holds the objective of a weight under a density, w = p ω e^{−λ}, constant at
+// noise above the level Below, and leaves it at less: what falls from there on becomes
+// a variational bound of noisy data, "EDM-monotonic" of [kingma2023]. It is a weight
+// under that density.
+type Levelled struct {
+	Weight  Weight  `json:"weight"`
+	Density Density `json:"density"`
+	Below   float64 `json:"below"` // λ
+}
+
 // Product is ω = ω_a ω_b, both factors of |Δx₀|².
 type Product struct {
 	A Weight `json:"a"`
@@ -132,6 +142,12 @@ func (w Over) Log(l LogSNR) float64 { return w.Weight.Log(l) - w.Density.LogPDF(
 // Log returns λ − log p.
 func (w ELBO) Log(l LogSNR) float64 { return float64(l) - w.Density.LogPDF(l) }
 
+// Log returns log w(max(λ, Below)) + λ − log p.
+func (w Levelled) Log(l LogSNR) float64 {
+	at := max(l, LogSNR(w.Below))
+	return Recipe{Weight: w.Weight, Density: w.Density}.LogObjective(at) + float64(l) - w.Density.LogPDF(l)
+}
+
 // Log returns log ω_a + log ω_b.
 func (w Product) Log(l LogSNR) float64 { return w.A.Log(l) + w.B.Log(l) }
 
@@ -171,6 +187,14 @@ func (w Over) Tails() (noisy, clean Tail) {
 
 // Tails are those of SNR over those of the density.
 func (w ELBO) Tails() (noisy, clean Tail) { return Over{Uniform{Eps{}}, w.Density}.Tails() }
+
+// Tails are those of SNR over the density, and those of the weight.
+func (w Levelled) Tails() (noisy, clean Tail) {
+	noisy, _ = ELBO{w.Density}.Tails()
+	noisy.Log += Recipe{Weight: w.Weight, Density: w.Density}.LogObjective(LogSNR(w.Below))
+	_, clean = w.Weight.Tails()
+	return noisy, clean
+}
 
 // Tails are the products of those of the factors.
 func (w Product) Tails() (noisy, clean Tail) {
@@ -212,6 +236,11 @@ func (w Over) Validate() error {
 // Validate reports a density that is missing or not valid.
 func (w ELBO) Validate() error { return check("elbo", "density", w.Density) }
 
+// Validate reports a part that is missing or not valid, or a level that is not finite.
+func (w Levelled) Validate() error {
+	return cmp.Or(check("levelled", "weight", w.Weight), check("levelled", "density", w.Density), finite("levelled", "below", w.Below))
+}
+
 // Validate reports a factor that is missing or not valid.
 func (w Product) Validate() error {
 	return cmp.Or(check("product", "a", w.A), check("product", "b", w.B))
@@ -248,6 +277,7 @@ func Weights() spec.Registry[Weight] {
 			{Name: "sigmoid", Summary: "sigmoid(b − λ) on ε", Default: Sigmoid{B: 0}},
 			{Name: "elbo", Summary: "1/p on ε: the variational bound under the density p", Aliases: []string{"vdm"}, Default: ELBO{Density: Cosine{S: 1}}},
 			{Name: "over", Summary: "a weight over a density: its objective under that density", Default: Over{Weight: Sigmoid{}, Density: Cosine{S: 1}}},
+			{Name: "levelled", Summary: "a weight whose objective under a density is held constant at noise above a level", Default: Levelled{Weight: Uniform{Unit: Eps{}}, Density: Cosine{S: 1}}},
 			{Name: "product", Summary: "the product of two weights on x₀", Default: Product{A: Power{1}, B: Power{0}}},
 			{Name: "scaled", Summary: "a weight times a number", Default: Scaled{Weight: Uniform{Unit: Eps{}}, By: 1}},
 			{Name: "moved", Summary: "the weight that keeps the objective when levels come from another density: ω p/p'", Default: Moved{Weight: Uniform{Unit: Eps{}}, From: Cosine{S: 1}, To: Laplace{B: 0.5}}},
@@ -269,6 +299,7 @@ func (w P2) String() string           { return Weights().Format("p2", w) }
 func (w Sigmoid) String() string      { return Weights().Format("sigmoid", w) }
 func (w Over) String() string         { return Weights().Format("over", w) }
 func (w ELBO) String() string         { return Weights().Format("elbo", w) }
+func (w Levelled) String() string     { return Weights().Format("levelled", w) }
 func (w Product) String() string      { return Weights().Format("product", w) }
 func (w Scaled) String() string       { return Weights().Format("scaled", w) }
 func (w Moved) String() string        { return Weights().Format("moved", w) }

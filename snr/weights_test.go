@@ -46,6 +46,7 @@ var published = []struct {
 	{ELBO{Cosine{S: 1}}, Eps{}, func(s float64) float64 { return 2 * math.Pi * math.Cosh(math.Log(s)/2) }},
 	{Over{Sigmoid{1}, Laplace{B: 0.5}}, Eps{}, func(s float64) float64 { return sigmoid(1-math.Log(s)) * math.Exp(2*math.Abs(math.Log(s))) }},
 	{Product{MinSNR{5}, Power{-1}}, X0{}, func(s float64) float64 { return min(s, 5) / s }},
+	{Levelled{P2{1, 1}, Laplace{B: 0.5}, 0}, Eps{}, func(s float64) float64 { return 1 / (1 + max(s, 1)) * math.Exp(2*max(-math.Log(s), 0)) }},
 	{Scaled{P2{1, 1}, 3}, Eps{}, func(s float64) float64 { return 3 / (1 + s) }},
 }
 
@@ -206,7 +207,9 @@ func TestRecipe_Monotone(t *testing.T) {
 		"min-snr":                             {{start, 0}},
 		"pair(density=laplace(mu=1.5,b=0.7))": {{start, 1.5}},
 		"pair(weight=product(a=p2(k=1,q=1),b=power(exponent=-1)),density=rf)": nil, // e^{−λ}/(1 + e^λ) falls faster than sech² rises
-		"edm": {{start, edm(-4, 0)}},
+		"edm":           {{start, edm(-4, 0)}},
+		"edm-monotonic": nil,
+		"edm(weight=levelled(weight=uniform(unit=edm),density=log-normal,below=-5))": {{-5, edm(-4, 0)}}, // level, then EDM's again
 	} {
 		r, err := ParseRecipe(name)
 		if err != nil {
