@@ -63,7 +63,7 @@ func TestRecipe_Property(t *testing.T) {
 func TestRecipe_Refuses(t *testing.T) {
 	for change, want := range map[string]string{
 		"- model":                             "field model is missing",
-		"- kind":                              "field kind is missing: expected one of compare, difficulty, duel, ",
+		"- kind":                              "field kind is missing: expected one of " + strings.Join(kindNames(), ", "),
 		"- solvers":                           "field solvers is missing or empty",
 		`+ kind = "compere"`:                  `did you mean "compare"?`,
 		"+ row = 3":                           `unknown field "row"; did you mean "rows"`,

@@ -55,7 +55,6 @@ func TestLearnedSchedule(t *testing.T) {
 		"On gm2d the learned schedule has at most half of the variance of the cosine schedule, for the objective eps-cosine": study.Yes,
 		"The learned density is p* ∝ w √E l² within 10 % in every bin: gm2d, elbo":                                           study.Yes,
 		"The expected loss depends on the ends of the schedule alone: gm2d, elbo":                                            study.Yes,
-		"A density that follows p ∝ w E l while draws come in does nearly as well: gm2d, elbo":                               study.Yes,
 		"Equal times of the schedule of constant local error":                                                                study.Yes,
 	} {
 		if got := verdict(t, s, claim); got != want {
