@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"snrlab/metrics"
+	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
 	"snrlab/snr"
@@ -26,6 +27,7 @@ type FitSchedule struct {
 	Objective string  `json:"objective"` // the loss, by name; of variance
 	Min       float64 `json:"min"`       // ends of λ
 	Max       float64 `json:"max"`
+	Gap       float64 `json:"gap"`    // 0, or nats that each end may cost the variational bound: ends inside min and max are chosen by it
 	Knots     int     `json:"knots"`  // of the schedule, evenly in λ
 	Rounds    int     `json:"rounds"` // of draws; of variance
 	Draws     int     `json:"draws"`  // of (λ, x₀, ε) in each round; of variance
@@ -56,6 +58,9 @@ func (f FitSchedule) Validate() error {
 	); err != nil {
 		return fmt.Errorf("experiments: %w", err)
 	}
+	if !(f.Gap >= 0) || math.IsInf(f.Gap, 1) {
+		return fmt.Errorf("experiments: field gap is %g: expected a number of nats, or 0 to keep min and max", f.Gap)
+	}
 	if _, err := schedules.ParsePath(f.Path); err != nil {
 		return fmt.Errorf("experiments: field path: %w", err)
 	}
@@ -72,6 +77,7 @@ type FitScheduleReport struct {
 	FitSchedule
 	Version string   `json:"version"`
 	Inputs  []string `json:"inputs,omitempty"` // hashes of the model's data
+	Ends    []Number `json:"ends"`             // λ of the schedule
 	Lines   []Number `json:"variance"`         // of one draw of the loss: on the objective's own density, learned, and the least there is
 	Ratio   []Number `json:"ratio"`            // learned over the objective's own, and its 95 % interval
 	Levels  []Number `json:"levels"`           // λ at the times 0, 0.1, … 1
@@ -92,6 +98,12 @@ func (f FitSchedule) Run(ctx context.Context, path string, o Options) (*FitSched
 		return nil, err
 	}
 	r := &FitScheduleReport{FitSchedule: f, Version: Version(), File: path}
+	if f.Gap > 0 {
+		if f.Min, f.Max, err = f.ends(ctx, m); err != nil {
+			return nil, fmt.Errorf("experiments: fit-schedule: %w", err)
+		}
+	}
+	r.Ends = []Number{Number(f.Min), Number(f.Max)}
 	for _, sum := range m.Inputs {
 		r.Inputs = append(r.Inputs, sum)
 	}
@@ -122,6 +134,28 @@ func (f FitSchedule) Run(ctx context.Context, path string, o Options) (*FitSched
 	}
 	r.Name = s.String()
 	return r, nil
+}
+
+// ends chooses the ends by the prior and the reconstruction.
+func (f FitSchedule) ends(ctx context.Context, m *Model) (noisy, clean float64, err error) {
+	const n = 121
+	list, err := metrics.Difficulties(ctx, m, m, evenLevels(f.Min, f.Max, n), f.Rows, rng.New(uint64(f.Key)).Split("ends", 0))
+	if err != nil {
+		return 0, 0, err
+	}
+	lambda, mse := make([]float64, n), make([]float64, n)
+	for i, d := range list {
+		lambda[i], mse[i] = float64(d.Lambda), d.Exact.Value
+	}
+	mom, err := m.Moments(schedules.Level{Alpha: 1}, -1)
+	if err != nil {
+		return 0, 0, err
+	}
+	square := mom.Total()
+	for _, v := range mom.Mean {
+		square += v * v
+	}
+	return tune.Ends(lambda, mse, models.Dim(m), square, f.Gap)
 }
 
 // learn fits the schedule of least variance, and holds it against draws of another key.
@@ -218,7 +252,10 @@ func (r *FitScheduleReport) Text(w io.Writer) error {
 	if r.By == "variance" {
 		what = "the estimate of " + r.Objective + " varies least"
 	}
-	t.line("a schedule on which %s: %s, λ from %s to %s: %s", what, r.Model, minus(r.Min), minus(r.Max), r.File)
+	t.line("a schedule on which %s: %s, λ from %s to %s: %s", what, r.Model, minus(float64(r.Ends[0])), minus(float64(r.Ends[1])), r.File)
+	if r.Gap > 0 {
+		t.line("each end costs the variational bound %g nat: the prior at the noisy one, the reconstruction at the clean one", r.Gap)
+	}
 	if r.By == "variance" {
 		t.row("variance of one draw", "")
 		for i, name := range []string{"on its own density", "learned", "least there is"} {

@@ -8,8 +8,9 @@
 // own coefficients are differentiated by complex steps. What is free is a
 // [Family]. The other methods need no gradient and find a grid for any solver.
 //
-// A [ScheduleFit] learns the schedule on which a training loss varies least, and
-// [ConstantCost] makes one on which equal times cost alike.
+// A [ScheduleFit] learns the schedule on which a training loss varies least, [Ends]
+// chooses where it begins and ends, and [ConstantCost] makes one on which equal times
+// cost alike.
 //
 // References:
 //

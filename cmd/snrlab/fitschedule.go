@@ -19,6 +19,7 @@ func fitScheduleCommand() *cli.Command {
 			&cli.StringFlag{Name: "objective", Value: def.Objective, Usage: "the training loss, by variance (see snrlab list losses)"},
 			&cli.Float64Flag{Name: "min", Value: def.Min, Usage: "λ of the noisy end"},
 			&cli.Float64Flag{Name: "max", Value: def.Max, Usage: "λ of the clean end"},
+			&cli.Float64Flag{Name: "gap", Value: def.Gap, Usage: "nats that each end may cost the variational bound, by which ends inside min and max are chosen; 0 keeps min and max"},
 			&cli.IntFlag{Name: "knots", Value: def.Knots, Usage: "of the schedule, evenly in λ"},
 			&cli.IntFlag{Name: "rounds", Value: def.Rounds, Usage: "of draws, by variance"},
 			&cli.IntFlag{Name: "draws", Value: def.Draws, Usage: "in each round, by variance"},
@@ -33,7 +34,7 @@ func fitScheduleCommand() *cli.Command {
 				return err
 			}
 			f := experiments.FitSchedule{
-				Model: c.String("model"), By: c.String("by"), Objective: c.String("objective"), Min: c.Float64("min"), Max: c.Float64("max"),
+				Model: c.String("model"), By: c.String("by"), Objective: c.String("objective"), Min: c.Float64("min"), Max: c.Float64("max"), Gap: c.Float64("gap"),
 				Knots: c.Int("knots"), Rounds: c.Int("rounds"), Draws: c.Int("draws"), Rows: c.Int("rows"), Path: c.String("path"), Key: c.Int64("key"),
 			}
 			report, err := f.Run(c.Context, c.String("file"), experiments.Options{MNIST: c.String("mnist")})
