@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"log"
 
+	"snrlab/metrics"
 	"snrlab/models"
 	"snrlab/rng"
+	"snrlab/schedules"
+	"snrlab/snr"
 	"snrlab/solvers"
 	"snrlab/tune"
 )
@@ -28,4 +31,45 @@ func ExampleGridSearch_Find() {
 		fmt.Printf("%.2g ", s)
 	}
 	// Output: 80 2.6 1 0.42 0.01
+}
+
+// The schedule on which the variational bound of a mixture varies least, as a schedule.
+func ExampleScheduleFit() {
+	ctx := context.Background()
+	m := models.GM1D()
+	bound, err := snr.ParseRecipe("vdm") // levels uniform from λ = −5 to 13.3
+	if err != nil {
+		log.Fatal(err)
+	}
+	fit := tune.DefaultScheduleFit(bound)
+	fit.Draws = 5000
+	p, err := fit.Run(ctx, m, m, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := schedules.FromDensity{Of: p, To: schedules.VPPath{}}
+	fmt.Printf("ends %.1f and %.1f\n", float64(s.At(1).LogSNR()), float64(s.At(0).LogSNR()))
+
+	// What it gains, on other draws.
+	var at []snr.LogSNR
+	for l := -5.0; l < 13.3; l += 0.15 {
+		at = append(at, snr.LogSNR(l))
+	}
+	list, err := metrics.Difficulties(ctx, m, m, append(at, 13.3), 4000, rng.New(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	moved, err := bound.Move(p)
+	if err != nil {
+		log.Fatal(err)
+	}
+	moments := metrics.LossMoments(list)
+	uniform, _ := moments.Estimate(bound)
+	learned, _ := moments.Estimate(moved)
+	fmt.Println("less than on uniform levels:", learned.Variance < 0.8*uniform.Variance)
+	fmt.Println("within 1 % of the least of any schedule:", learned.Variance < 1.01*learned.Least)
+	// Output:
+	// ends -5.0 and 13.3
+	// less than on uniform levels: true
+	// within 1 % of the least of any schedule: true
 }
