@@ -1,0 +1,60 @@
+package f32
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"snrlab/internal/simd"
+)
+
+// peak is the machine's limit: float32 vectors hold twice as many values as
+// float64 vectors, and the processor does as many operations on them.
+func peak() float64 {
+	procs := runtime.GOMAXPROCS(0)
+	if peaks[procs] == 0 {
+		peaks[procs] = 2 * simd.PeakGFLOPS(procs)
+	}
+	return peaks[procs]
+}
+
+var peaks = map[int]float64{}
+
+// reportFlops measures f, which does that many floating-point operations.
+func reportFlops(b *testing.B, flops float64, f func()) {
+	limit := peak()
+	b.ReportAllocs()
+	for b.Loop() {
+		f()
+	}
+	rate := flops * float64(b.N) / b.Elapsed().Seconds() / 1e9
+	b.ReportMetric(rate, "GFLOP/s")
+	b.ReportMetric(100*rate/limit, "%-of-limit")
+}
+
+// BenchmarkGemm measures squares, and the products of linear layers and of
+// attention over 256 and 64 places.
+func BenchmarkGemm(b *testing.B) {
+	for _, c := range []struct {
+		m, n, k        int
+		transA, transB bool
+	}{
+		{1024, 1024, 1024, false, false},
+		{1024, 1024, 1024, true, false},
+		{1024, 1024, 1024, false, true},
+		{1024, 1024, 1024, true, true},
+		{256, 256, 64, false, true},
+		{256, 64, 256, false, false},
+		{64, 64, 64, false, true},
+		{64, 512, 128, false, true},
+		{33, 31, 29, false, false},
+		{1, 512, 128, false, true},
+	} {
+		g := newGemmCase(c.transA, c.transB, c.m, c.n, c.k, 0)
+		b.Run(fmt.Sprintf("%dx%dx%d/%t-%t", c.m, c.n, c.k, c.transA, c.transB), func(b *testing.B) {
+			reportFlops(b, 2*float64(c.m)*float64(c.n)*float64(c.k), func() {
+				Gemm(c.transA, c.transB, c.m, c.n, c.k, 1, g.a, g.lda, g.b, g.ldb, 0, g.c, g.ldc)
+			})
+		})
+	}
+}
