@@ -1,0 +1,358 @@
+package f32
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// direct calls f for every term of the convolution's definition: y[yi] gets
+// x[xi]·w[wi].
+func direct(c Conv, f func(xi, wi, yi int)) {
+	for r := range c.Rows {
+		for i := range c.OutHeight() {
+			for j := range c.OutWidth() {
+				for u := range c.KernelHeight {
+					for v := range c.KernelWidth {
+						down, right := i*c.Stride+u-c.Top, j*c.Stride+v-c.Left
+						if down < 0 || down >= c.Height || right < 0 || right >= c.Width {
+							continue
+						}
+						for ic := range c.In {
+							for oc := range c.Out {
+								f(((r*c.Height+down)*c.Width+right)*c.In+ic,
+									((u*c.KernelWidth+v)*c.In+ic)*c.Out+oc,
+									((r*c.OutHeight()+i)*c.OutWidth()+j)*c.Out+oc)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func (c Conv) sizes() (x, y, w int) {
+	return c.Rows * c.Height * c.Width * c.In, c.Rows * c.OutHeight() * c.OutWidth() * c.Out, c.KernelHeight * c.KernelWidth * c.In * c.Out
+}
+
+// A sum is a result by the definition in float64 and the bound of the rounding
+// error of any order of summation in float32: a rounding of every product and
+// every sum, and those of the end, (2·terms + 4)·2⁻²⁴ Σ|terms|.
+type sum struct{ value, size, terms float64 }
+
+func (s *sum) add(v float64) { s.value, s.size, s.terms = s.value+v, s.size+math.Abs(v), s.terms+1 }
+
+func (s *sum) bound() float64 { return (2*s.terms + 4) * 0x1p-24 * s.size }
+
+func compare(t *testing.T, c Conv, name string, got []float32, want []sum) {
+	t.Helper()
+	for i := range want {
+		if !(math.Abs(float64(got[i])-want[i].value) <= want[i].bound()) {
+			t.Fatalf("%s of %+v: element %d is %g, want %g ± %g", name, c, i, got[i], want[i].value, want[i].bound())
+		}
+	}
+}
+
+// convShapes has every class: one pixel, one channel, one row, no row; filters
+// of every odd size, larger than the image, not square; strides, also above the
+// filter; one-sided and no padding; channels around the tiles and above a block;
+// lines longer than a block.
+func convShapes() []Conv {
+	shapes := []Conv{
+		{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0},
+		{1, 1, 1, 5, 17, 3, 3, 1, 1, 1, 1, 1},
+		{0, 4, 4, 3, 3, 3, 3, 1, 1, 1, 1, 1},
+		{2, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1},
+		{1, 8, 8, 20, 16, 3, 3, 2, 0, 1, 0, 1},
+		{1, 9, 7, 16, 20, 3, 3, 2, 1, 1, 1, 1},
+		{3, 5, 5, 1, 6, 7, 7, 1, 3, 3, 3, 3},
+		{1, 4, 6, 3, 2, 9, 5, 1, 4, 4, 2, 2},
+		{2, 7, 5, 4, 8, 1, 1, 2, 0, 0, 0, 0},
+		{2, 8, 8, 9, 33, 1, 1, 1, 0, 0, 0, 0},
+		{1, 7, 8, 3, 5, 3, 3, 4, 1, 0, 1, 0},
+		{1, 3, 4, 300, 7, 3, 3, 1, 1, 1, 1, 1},
+		{1, 4, 3, 7, 300, 3, 1, 1, 1, 1, 0, 0},
+		{1, 2, 600, 2, 3, 3, 3, 1, 1, 1, 1, 1},
+		{1, 1, 601, 2, 3, 1, 3, 2, 0, 0, 0, 2},
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 60 {
+		c := Conv{
+			Rows: 1 + r.IntN(3), Height: 1 + r.IntN(9), Width: 1 + r.IntN(9), In: 1 + r.IntN(20), Out: 1 + r.IntN(36),
+			KernelHeight: 1 + 2*r.IntN(3), KernelWidth: 1 + 2*r.IntN(3), Stride: 1 + r.IntN(2),
+		}
+		c.Top, c.Bottom = r.IntN(c.KernelHeight), r.IntN(c.KernelHeight)
+		c.Left, c.Right = r.IntN(c.KernelWidth), r.IntN(c.KernelWidth)
+		if c.Validate() == nil {
+			shapes = append(shapes, c)
+		}
+	}
+	return shapes
+}
+
+func TestConv_AgreesWith_definition(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for s, c := range convShapes() {
+			nx, ny, nw := c.sizes()
+			x, dy, w, bias := normals(nx), normals(ny), normals(nw), normals(c.Out)
+			beta := []float32{0, 1, -0.5}[s%3]
+			old := func(n int) (got []float32, want []sum) {
+				got, want = normals(n), make([]sum, n)
+				for i := range got {
+					if beta == 0 {
+						got[i] = float32(math.NaN()) // β = 0 does not read it
+						continue
+					}
+					want[i].add(float64(beta) * float64(got[i]))
+				}
+				return got, want
+			}
+			y, yWant := make([]float32, ny), make([]sum, ny)
+			if s%2 == 0 {
+				bias = nil
+			}
+			for i := range yWant {
+				y[i] = float32(math.NaN())
+				if bias != nil {
+					yWant[i].add(float64(bias[i%c.Out]))
+				}
+			}
+			dx, dxWant := old(nx)
+			dw, dwWant := old(nw)
+			direct(c, func(xi, wi, yi int) {
+				yWant[yi].add(float64(x[xi]) * float64(w[wi]))
+				dxWant[xi].add(float64(dy[yi]) * float64(w[wi]))
+				dwWant[wi].add(float64(dy[yi]) * float64(x[xi]))
+			})
+			c.Forward(y, x, w, bias)
+			c.InputGrad(dx, dy, w, beta)
+			c.FilterGrad(dw, x, dy, beta)
+			compare(t, c, "Forward", y, yWant)
+			compare(t, c, "InputGrad", dx, dxWant)
+			compare(t, c, "FilterGrad", dw, dwWant)
+		}
+	})
+}
+
+// Small integers are exact in any order, so that a term left out or taken twice
+// cannot hide below a tolerance.
+func TestConv_Golden_integers(t *testing.T) {
+	round := func(x []float32) []float32 {
+		for i := range x {
+			x[i] = float32(math.Round(2 * float64(x[i])))
+		}
+		return x
+	}
+	eachKernel(t, func(t *testing.T) {
+		for _, c := range convShapes() {
+			nx, ny, nw := c.sizes()
+			x, dy, w := round(normals(nx)), round(normals(ny)), round(normals(nw))
+			y, dx, dw := make([]float32, ny), make([]float32, nx), make([]float32, nw)
+			yWant, dxWant, dwWant := slices.Clone(y), slices.Clone(dx), slices.Clone(dw)
+			direct(c, func(xi, wi, yi int) {
+				yWant[yi] += x[xi] * w[wi]
+				dxWant[xi] += dy[yi] * w[wi]
+				dwWant[wi] += dy[yi] * x[xi]
+			})
+			c.Forward(y, x, w, nil)
+			c.InputGrad(dx, dy, w, 0)
+			c.FilterGrad(dw, x, dy, 0)
+			if !slices.Equal(y, yWant) || !slices.Equal(dx, dxWant) || !slices.Equal(dw, dwWant) {
+				t.Fatalf("%+v: not the exact sums", c)
+			}
+		}
+	})
+}
+
+// A row of y and of dx is the same bits alone and in a batch, and no result
+// depends on the number of workers.
+func TestConv_Invariant_rows(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for _, c := range []Conv{
+			{5, 16, 16, 40, 50, 3, 3, 1, 1, 1, 1, 1},
+			{5, 17, 15, 40, 50, 3, 3, 2, 1, 1, 0, 1},
+		} {
+			nx, ny, nw := c.sizes()
+			x, dy, w := normals(nx), normals(ny), normals(nw)
+			compute := func(c Conv, x, dy []float32) (y, dx, dw []float32) {
+				y, dx, dw = make([]float32, len(dy)), make([]float32, len(x)), make([]float32, nw)
+				c.Forward(y, x, w, nil)
+				c.InputGrad(dx, dy, w, 0)
+				c.FilterGrad(dw, x, dy, 0)
+				return y, dx, dw
+			}
+			y, dx, dw := compute(c, x, dy)
+			for _, procs := range []int{1, 2, 5} {
+				withProcs(procs, func() {
+					y2, dx2, dw2 := compute(c, x, dy)
+					if !sameBits(y2, y) || !sameBits(dx2, dx) || !sameBits(dw2, dw) {
+						t.Errorf("%+v: other bits with %d processors", c, procs)
+					}
+				})
+			}
+			one := c
+			one.Rows = 1
+			for r := range c.Rows {
+				xs, ys := nx/c.Rows, ny/c.Rows
+				y1, dx1, _ := compute(one, x[r*xs:(r+1)*xs], dy[r*ys:(r+1)*ys])
+				if !sameBits(y1, y[r*ys:(r+1)*ys]) || !sameBits(dx1, dx[r*xs:(r+1)*xs]) {
+					t.Errorf("%+v: row %d differs when it is alone", c, r)
+				}
+			}
+		}
+	})
+}
+
+func TestConv_Refuses(t *testing.T) {
+	good := Conv{2, 5, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1}
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Conv){
+		"negative rows":      func(c *Conv) { c.Rows = -1 },
+		"no height":          func(c *Conv) { c.Height = 0 },
+		"no channels":        func(c *Conv) { c.In = 0 },
+		"no filter":          func(c *Conv) { c.KernelWidth = 0 },
+		"no stride":          func(c *Conv) { c.Stride = 0 },
+		"padding as filter":  func(c *Conv) { c.Left = 3 },
+		"negative padding":   func(c *Conv) { c.Bottom = -1 },
+		"filter above image": func(c *Conv) { c.KernelHeight, c.Top, c.Bottom = 9, 1, 1 },
+	} {
+		c := good
+		spoil(&c)
+		if c.Validate() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	nx, ny, nw := good.sizes()
+	x, y, w := make([]float32, nx), make([]float32, ny), make([]float32, nw)
+	for name, f := range map[string]func(){
+		"invalid shape": func() { Conv{}.Forward(y, x, w, nil) },
+		"short x":       func() { good.Forward(y, x[1:], w, nil) },
+		"short y":       func() { good.Forward(y[1:], x, w, nil) },
+		"short w":       func() { good.Forward(y, x, w[1:], nil) },
+		"short bias":    func() { good.Forward(y, x, w, make([]float32, 3)) },
+		"short dx":      func() { good.InputGrad(x[1:], y, w, 0) },
+		"short dw":      func() { good.FilterGrad(w[1:], x, y, 0) },
+	} {
+		if !panics(f) {
+			t.Errorf("%s: no panic", name)
+		}
+	}
+}
+
+func TestConv_Alloc(t *testing.T) {
+	for _, stride := range []int{1, 2} {
+		c := Conv{2, 16, 16, 32, 32, 3, 3, stride, 1, 1, 1, 1}
+		nx, ny, nw := c.sizes()
+		x, y, w := normals(nx), normals(ny), normals(nw)
+		for name, f := range map[string]func(){
+			"Forward":    func() { c.Forward(y, x, w, nil) },
+			"InputGrad":  func() { c.InputGrad(x, y, w, 0) },
+			"FilterGrad": func() { c.FilterGrad(w, x, y, 0) },
+			"layout": func() {
+				ChannelsLast(x, y, 2, c.Out, c.OutHeight()*c.OutWidth())
+				SumRows(w, x, 2*c.Height*c.Width, c.In, 0)
+			},
+		} {
+			if a := allocs(f); a > 0 {
+				t.Errorf("%s with stride %d allocates %g times a call", name, stride, a)
+			}
+		}
+	}
+}
+
+func TestLayout_Property(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for _, s := range [][3]int{{1, 1, 1}, {2, 3, 5}, {3, 17, 70}, {1, 64, 81}, {2, 8, 16}, {0, 3, 3}} {
+			rows, m, n := s[0], s[1], s[2]
+			x := normals(rows * m * n)
+			last, back := make([]float32, len(x)), make([]float32, len(x))
+			ChannelsLast(last, x, rows, m, n)
+			for r := range rows {
+				for c := range m {
+					for p := range n {
+						if got, want := last[(r*n+p)*m+c], x[(r*m+c)*n+p]; got != want {
+							t.Fatalf("%v: row %d, pixel %d, channel %d is %g, want %g", s, r, p, c, got, want)
+						}
+					}
+				}
+			}
+			if ChannelsFirst(back, last, rows, m, n); !slices.Equal(back, x) {
+				t.Errorf("%v: images do not come back", s)
+			}
+			FilterLast(last, x, rows, m, n)
+			for o := range rows {
+				for i := range m {
+					for u := range n {
+						if got, want := last[(u*m+i)*rows+o], x[(o*m+i)*n+u]; got != want {
+							t.Fatalf("%v: filter %d, %d, %d is %g, want %g", s, o, i, u, got, want)
+						}
+					}
+				}
+			}
+			if FilterFirst(back, last, rows, m, n); !slices.Equal(back, x) {
+				t.Errorf("%v: filters do not come back", s)
+			}
+		}
+	})
+}
+
+func TestSumRows_AgreesWith_definition(t *testing.T) {
+	for _, s := range [][2]int{{0, 3}, {1, 1}, {7, 130}, {1000, 65}} {
+		for _, beta := range []float32{0, 2} {
+			rows, n := s[0], s[1]
+			x, got := normals(rows*n), normals(n)
+			for j := range n {
+				want := sum{}
+				if beta != 0 {
+					want.add(float64(beta * got[j]))
+				} else {
+					got[j] = float32(math.NaN())
+				}
+				for i := range rows {
+					want.add(float64(x[i*n+j]))
+				}
+				one := slices.Clone(got)
+				SumRows(one, x, rows, n, beta)
+				// Sums in float64 round once, at the end, to 2⁻²⁴.
+				if d := math.Abs(float64(one[j]) - want.value); !(d <= 0x1p-24*math.Abs(want.value)+0x1p-48*want.size) {
+					t.Fatalf("%v β=%g: column %d is %g, want %g", s, beta, j, one[j], want.value)
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkConv measures the shapes of U-Nets.
+func BenchmarkConv(b *testing.B) {
+	for _, c := range []Conv{
+		{4, 32, 32, 32, 32, 3, 3, 1, 1, 1, 1, 1},
+		{4, 32, 32, 64, 64, 3, 3, 1, 1, 1, 1, 1},
+		{4, 32, 32, 128, 128, 3, 3, 1, 1, 1, 1, 1},
+		{4, 16, 16, 256, 256, 3, 3, 1, 1, 1, 1, 1},
+		{4, 8, 8, 256, 256, 3, 3, 1, 1, 1, 1, 1},
+		{4, 32, 32, 128, 128, 3, 3, 2, 0, 1, 0, 1},
+		{4, 16, 16, 256, 128, 1, 1, 1, 0, 0, 0, 0},
+		{4, 32, 32, 3, 128, 3, 3, 1, 1, 1, 1, 1},
+		{4, 32, 32, 128, 3, 3, 3, 1, 1, 1, 1, 1},
+	} {
+		nx, ny, nw := c.sizes()
+		x, y, w := normals(nx), normals(ny), normals(nw)
+		name := fmt.Sprintf("%dx%dx%dx%d-%d/%dx%d-stride%d", c.Rows, c.Height, c.Width, c.In, c.Out, c.KernelHeight, c.KernelWidth, c.Stride)
+		flops := 2 * float64(ny) * float64(nw/c.Out)
+		for _, k := range []struct {
+			name string
+			f    func()
+		}{
+			{"forward", func() { c.Forward(y, x, w, nil) }},
+			{"inputgrad", func() { c.InputGrad(x, y, w, 0) }},
+			{"filtergrad", func() { c.FilterGrad(w, x, y, 0) }},
+		} {
+			b.Run(name+"/"+k.name, func(b *testing.B) { reportFlops(b, flops, k.f) })
+		}
+	}
+}

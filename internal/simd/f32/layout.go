@@ -1,0 +1,140 @@
+package f32
+
+import (
+	"snrlab/internal/freelist"
+	"snrlab/internal/par"
+)
+
+// ChannelsLast writes images [rows, channels, pixels], the order of torch, into
+// dst as [rows, pixels, channels]. dst must not overlap src.
+func ChannelsLast(dst, src []float32, rows, channels, pixels int) {
+	transposeAll(dst, src, rows, channels, pixels)
+}
+
+// ChannelsFirst is the inverse of [ChannelsLast].
+func ChannelsFirst(dst, src []float32, rows, channels, pixels int) {
+	transposeAll(dst, src, rows, pixels, channels)
+}
+
+// FilterLast writes a filter [out, in, taps], the order of torch, into dst as
+// [taps, in, out]. dst must not overlap src.
+func FilterLast(dst, src []float32, out, in, taps int) {
+	checkLen("dst", dst, out*in*taps)
+	checkLen("src", src, out*in*taps)
+	for i := range in {
+		for t := range taps {
+			row := dst[(t*in+i)*out:][:out]
+			for o := range row {
+				row[o] = src[(o*in+i)*taps+t]
+			}
+		}
+	}
+}
+
+// FilterFirst is the inverse of [FilterLast].
+func FilterFirst(dst, src []float32, out, in, taps int) {
+	checkLen("dst", dst, out*in*taps)
+	checkLen("src", src, out*in*taps)
+	for i := range in {
+		for t := range taps {
+			for o, v := range src[(t*in+i)*out:][:out] {
+				dst[(o*in+i)*taps+t] = v
+			}
+		}
+	}
+}
+
+// moveGrain is the number of values worth waking a worker for, about 10 µs.
+const moveGrain = 1 << 15
+
+// A pass is one call of a function that goes over arrays once. It is reused
+// with its closures, so that a call allocates nothing.
+type pass struct {
+	dst, src               []float32
+	rows, m, n             int
+	beta                   float32
+	doTranspose, doSumRows func(lo, hi int)
+}
+
+var passes = freelist.List[pass]{New: func() *pass {
+	w := new(pass)
+	w.doTranspose, w.doSumRows = w.transpose, w.sumRows
+	return w
+}}
+
+// release lets go of the caller's arrays and makes the pass free for reuse.
+func (w *pass) release() {
+	w.dst, w.src = nil, nil
+	passes.Put(w)
+}
+
+// transposeAll transposes count matrices of m×n.
+func transposeAll(dst, src []float32, count, m, n int) {
+	checkLen("dst", dst, count*m*n)
+	checkLen("src", src, count*m*n)
+	w := passes.Get()
+	defer w.release()
+	w.dst, w.src, w.m, w.n = dst, src, m, n
+	par.Rows(count, max(1, moveGrain/max(1, m*n)), w.doTranspose)
+}
+
+// transpose transposes the matrices from lo to hi.
+func (w *pass) transpose(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		transpose(w.dst[i*w.m*w.n:], w.src[i*w.m*w.n:], w.m, w.n)
+	}
+}
+
+// transpose writes the transposition of src, m×n, into dst, eight rows of a
+// square that fits in the first cache at a time.
+func transpose(dst, src []float32, m, n int) {
+	const square = 64
+	for top := 0; top < m; top += square {
+		for left := 0; left < n; left += square {
+			count := min(square, n-left)
+			i := top
+			for ; i+8 <= min(top+square, m); i += 8 {
+				packRows8(dst[left*m+i:], m, src[i*n+left:], n, count)
+			}
+			for ; i < min(top+square, m); i++ {
+				for p, v := range src[i*n+left : i*n+left+count] {
+					dst[(left+p)*m+i] = v
+				}
+			}
+		}
+	}
+}
+
+// SumRows writes the sum of the rows of x, rows×n, plus beta times what was
+// there, into dst: the gradient of a bias. The rows are added in order, in
+// float64. β = 0 overwrites dst without reading it.
+func SumRows(dst, x []float32, rows, n int, beta float32) {
+	checkLen("dst", dst, n)
+	checkLen("x", x, rows*n)
+	w := passes.Get()
+	defer w.release()
+	w.dst, w.src, w.rows, w.n, w.beta = dst, x, rows, n, beta
+	par.Rows((n+sumWidth-1)/sumWidth, max(1, moveGrain/max(1, rows*sumWidth)), w.doSumRows)
+}
+
+// sumWidth is a number of columns whose sums stay in the first cache.
+const sumWidth = 64
+
+// sumRows sums the parts of the columns from lo to hi.
+func (w *pass) sumRows(lo, hi int) {
+	for j := lo * sumWidth; j < min(hi*sumWidth, w.n); j += sumWidth {
+		var sums [sumWidth]float64
+		cols := min(sumWidth, w.n-j)
+		for i := range w.rows {
+			for c, v := range w.src[i*w.n+j : i*w.n+j+cols] {
+				sums[c] += float64(v)
+			}
+		}
+		for c, sum := range sums[:cols] {
+			if w.beta != 0 {
+				sum += float64(w.beta) * float64(w.dst[j+c])
+			}
+			w.dst[j+c] = float32(sum)
+		}
+	}
+}
