@@ -29,3 +29,66 @@ func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	}
 	packRows8Go(dst, stride, src, ld, k)
 }
+
+func expShifted(dst, src []float32, shift float32) (sum float32) {
+	if avx2 {
+		return expAVX2(first(dst), first(src), len(src), shift)
+	}
+	return expGo(dst, src, shift)
+}
+
+func scaled(dst, src []float32, factor float32) {
+	if avx2 {
+		scaleAVX2(first(dst), first(src), len(src), factor)
+		return
+	}
+	scaledGo(dst, src, factor)
+}
+
+func silu(dst, x []float32) {
+	if avx2 {
+		siluAVX2(first(dst), first(x), len(x))
+		return
+	}
+	siluGo(dst, x)
+}
+
+func siluGrad(dst, dy, x []float32) {
+	if avx2 {
+		siluGradAVX2(first(dst), first(dy), first(x), len(x))
+		return
+	}
+	siluGradGo(dst, dy, x)
+}
+
+func affine(dst, x, a, b []float32) {
+	if avx2 {
+		affineAVX2(first(dst), first(x), first(a), first(b), len(x))
+		return
+	}
+	affineGo(dst, x, a, b)
+}
+
+func affineSiLU(dst, x, a, b []float32) {
+	if avx2 {
+		affineSiLUAVX2(first(dst), first(x), first(a), first(b), len(x))
+		return
+	}
+	affineGo(dst, x, a, b)
+	siluGo(dst, dst[:len(x)])
+}
+
+func largest(x []float32) float32 {
+	if avx2 {
+		return maxAVX2(first(x), len(x))
+	}
+	return maxGo(x)
+}
+
+func moments(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
+	if avx2 && channels == momentWidth {
+		momentsAVX2(sum, square, first(x), ld, n)
+		return
+	}
+	momentsGo(sum, square, channels, x, ld, n)
+}

@@ -9,3 +9,24 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	packRows8Go(dst, stride, src, ld, k)
 }
+
+func expShifted(dst, src []float32, shift float32) (sum float32) { return expGo(dst, src, shift) }
+
+func scaled(dst, src []float32, factor float32) { scaledGo(dst, src, factor) }
+
+func silu(dst, x []float32) { siluGo(dst, x) }
+
+func siluGrad(dst, dy, x []float32) { siluGradGo(dst, dy, x) }
+
+func affine(dst, x, a, b []float32) { affineGo(dst, x, a, b) }
+
+func affineSiLU(dst, x, a, b []float32) {
+	affineGo(dst, x, a, b)
+	siluGo(dst, dst[:len(x)])
+}
+
+func largest(x []float32) float32 { return maxGo(x) }
+
+func moments(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
+	momentsGo(sum, square, channels, x, ld, n)
+}

@@ -1,12 +1,13 @@
-// Package f32 holds the float32 kernels of networks: the matrix product, and
-// the convolution of images with both of its gradients.
+// Package f32 holds the float32 kernels of networks: the matrix product, the
+// convolution of images with both of its gradients, SiLU, softmax and group
+// normalisation.
 //
 // On amd64 with AVX2 and FMA, found at run time, the inner loops are assembly;
 // elsewhere, or with the build tag purego, they are Go. The two agree to
 // rounding, not to the bit, since the assembly fuses products with sums. On one
 // machine every result is the same bits whatever GOMAXPROCS is.
 //
-// Matrices are row-major. The functions are for inner loops: they panic on
+// Matrices are row-major, images channels-last: see [Conv]. The functions are for inner loops: they panic on
 // slices that are too short, and they allocate nothing once their work space
 // exists.
 package f32

@@ -14,7 +14,12 @@ import (
 func (c Conv) FilterGrad(dw, x, dy []float32, beta float32) {
 	c.check(x, dy, dw)
 	if c.Rows == 0 {
-		scale(dw[:c.KernelHeight*c.KernelWidth*c.In*c.Out], beta)
+		dw = dw[:c.KernelHeight*c.KernelWidth*c.In*c.Out]
+		if beta == 0 {
+			clear(dw)
+		} else {
+			scaled(dw, dw, beta)
+		}
 		return
 	}
 	g := filterGrads.Get()
@@ -30,17 +35,6 @@ func (c Conv) FilterGrad(dw, x, dy []float32, beta float32) {
 	tasks := min(2*runtime.GOMAXPROCS(0), 1+flops/flopGrain, units)
 	g.units = (units + tasks - 1) / tasks
 	par.Rows((units+g.units-1)/g.units, 1, g.doTasks)
-}
-
-// scale multiplies x with beta; 0 gives zeros.
-func scale(x []float32, beta float32) {
-	if beta == 0 {
-		clear(x)
-		return
-	}
-	for i := range x {
-		x[i] *= beta
-	}
 }
 
 // A filterGrad is one call of FilterGrad. Its sum over pixels runs in blocks of

@@ -13,3 +13,43 @@ func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, 
 //
 //go:noescape
 func packRows8AVX2(dst *float32, stride int, src *float32, ld int, k int)
+
+// expAVX2 writes e^(src − shift) into dst and returns the sum over it.
+//
+//go:noescape
+func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+
+// scaleAVX2 writes factor·src into dst.
+//
+//go:noescape
+func scaleAVX2(dst *float32, src *float32, n int, factor float32)
+
+// siluAVX2 writes x σ(x) into dst.
+//
+//go:noescape
+func siluAVX2(dst *float32, x *float32, n int)
+
+// siluGradAVX2 writes dy σ(x) (1 + x σ(−x)) into dst.
+//
+//go:noescape
+func siluGradAVX2(dst *float32, dy *float32, x *float32, n int)
+
+// affineAVX2 writes a x + b into dst.
+//
+//go:noescape
+func affineAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+
+// affineSiLUAVX2 writes SiLU of a x + b into dst.
+//
+//go:noescape
+func affineSiLUAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+
+// maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.
+//
+//go:noescape
+func maxAVX2(x *float32, n int) float32
+
+// momentsAVX2 writes Σ x and Σ x² over n > 0 pixels into sum and square.
+//
+//go:noescape
+func momentsAVX2(sum *[16]float64, square *[16]float64, x *float32, ld int, n int)

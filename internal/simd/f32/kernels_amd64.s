@@ -4,6 +4,146 @@
 
 #include "textflag.h"
 
+DATA tailMasks<>+0(SB)/4, $0xffffffff
+DATA tailMasks<>+4(SB)/4, $0xffffffff
+DATA tailMasks<>+8(SB)/4, $0xffffffff
+DATA tailMasks<>+12(SB)/4, $0xffffffff
+DATA tailMasks<>+16(SB)/4, $0xffffffff
+DATA tailMasks<>+20(SB)/4, $0xffffffff
+DATA tailMasks<>+24(SB)/4, $0xffffffff
+DATA tailMasks<>+28(SB)/4, $0xffffffff
+DATA tailMasks<>+32(SB)/4, $0x00000000
+DATA tailMasks<>+36(SB)/4, $0x00000000
+DATA tailMasks<>+40(SB)/4, $0x00000000
+DATA tailMasks<>+44(SB)/4, $0x00000000
+DATA tailMasks<>+48(SB)/4, $0x00000000
+DATA tailMasks<>+52(SB)/4, $0x00000000
+DATA tailMasks<>+56(SB)/4, $0x00000000
+DATA tailMasks<>+60(SB)/4, $0x00000000
+GLOBL tailMasks<>(SB), RODATA|NOPTR, $64
+
+DATA constants<>+0(SB)/4, $0x42b20000
+DATA constants<>+4(SB)/4, $0x42b20000
+DATA constants<>+8(SB)/4, $0x42b20000
+DATA constants<>+12(SB)/4, $0x42b20000
+DATA constants<>+16(SB)/4, $0x42b20000
+DATA constants<>+20(SB)/4, $0x42b20000
+DATA constants<>+24(SB)/4, $0x42b20000
+DATA constants<>+28(SB)/4, $0x42b20000
+DATA constants<>+32(SB)/4, $0xc2d20000
+DATA constants<>+36(SB)/4, $0xc2d20000
+DATA constants<>+40(SB)/4, $0xc2d20000
+DATA constants<>+44(SB)/4, $0xc2d20000
+DATA constants<>+48(SB)/4, $0xc2d20000
+DATA constants<>+52(SB)/4, $0xc2d20000
+DATA constants<>+56(SB)/4, $0xc2d20000
+DATA constants<>+60(SB)/4, $0xc2d20000
+DATA constants<>+64(SB)/4, $0x3fb8aa3b
+DATA constants<>+68(SB)/4, $0x3fb8aa3b
+DATA constants<>+72(SB)/4, $0x3fb8aa3b
+DATA constants<>+76(SB)/4, $0x3fb8aa3b
+DATA constants<>+80(SB)/4, $0x3fb8aa3b
+DATA constants<>+84(SB)/4, $0x3fb8aa3b
+DATA constants<>+88(SB)/4, $0x3fb8aa3b
+DATA constants<>+92(SB)/4, $0x3fb8aa3b
+DATA constants<>+96(SB)/4, $0x3f317218
+DATA constants<>+100(SB)/4, $0x3f317218
+DATA constants<>+104(SB)/4, $0x3f317218
+DATA constants<>+108(SB)/4, $0x3f317218
+DATA constants<>+112(SB)/4, $0x3f317218
+DATA constants<>+116(SB)/4, $0x3f317218
+DATA constants<>+120(SB)/4, $0x3f317218
+DATA constants<>+124(SB)/4, $0x3f317218
+DATA constants<>+128(SB)/4, $0xb102e308
+DATA constants<>+132(SB)/4, $0xb102e308
+DATA constants<>+136(SB)/4, $0xb102e308
+DATA constants<>+140(SB)/4, $0xb102e308
+DATA constants<>+144(SB)/4, $0xb102e308
+DATA constants<>+148(SB)/4, $0xb102e308
+DATA constants<>+152(SB)/4, $0xb102e308
+DATA constants<>+156(SB)/4, $0xb102e308
+DATA constants<>+160(SB)/4, $0x39500d01
+DATA constants<>+164(SB)/4, $0x39500d01
+DATA constants<>+168(SB)/4, $0x39500d01
+DATA constants<>+172(SB)/4, $0x39500d01
+DATA constants<>+176(SB)/4, $0x39500d01
+DATA constants<>+180(SB)/4, $0x39500d01
+DATA constants<>+184(SB)/4, $0x39500d01
+DATA constants<>+188(SB)/4, $0x39500d01
+DATA constants<>+192(SB)/4, $0x3ab60b61
+DATA constants<>+196(SB)/4, $0x3ab60b61
+DATA constants<>+200(SB)/4, $0x3ab60b61
+DATA constants<>+204(SB)/4, $0x3ab60b61
+DATA constants<>+208(SB)/4, $0x3ab60b61
+DATA constants<>+212(SB)/4, $0x3ab60b61
+DATA constants<>+216(SB)/4, $0x3ab60b61
+DATA constants<>+220(SB)/4, $0x3ab60b61
+DATA constants<>+224(SB)/4, $0x3c088889
+DATA constants<>+228(SB)/4, $0x3c088889
+DATA constants<>+232(SB)/4, $0x3c088889
+DATA constants<>+236(SB)/4, $0x3c088889
+DATA constants<>+240(SB)/4, $0x3c088889
+DATA constants<>+244(SB)/4, $0x3c088889
+DATA constants<>+248(SB)/4, $0x3c088889
+DATA constants<>+252(SB)/4, $0x3c088889
+DATA constants<>+256(SB)/4, $0x3d2aaaab
+DATA constants<>+260(SB)/4, $0x3d2aaaab
+DATA constants<>+264(SB)/4, $0x3d2aaaab
+DATA constants<>+268(SB)/4, $0x3d2aaaab
+DATA constants<>+272(SB)/4, $0x3d2aaaab
+DATA constants<>+276(SB)/4, $0x3d2aaaab
+DATA constants<>+280(SB)/4, $0x3d2aaaab
+DATA constants<>+284(SB)/4, $0x3d2aaaab
+DATA constants<>+288(SB)/4, $0x3e2aaaab
+DATA constants<>+292(SB)/4, $0x3e2aaaab
+DATA constants<>+296(SB)/4, $0x3e2aaaab
+DATA constants<>+300(SB)/4, $0x3e2aaaab
+DATA constants<>+304(SB)/4, $0x3e2aaaab
+DATA constants<>+308(SB)/4, $0x3e2aaaab
+DATA constants<>+312(SB)/4, $0x3e2aaaab
+DATA constants<>+316(SB)/4, $0x3e2aaaab
+DATA constants<>+320(SB)/4, $0x3f000000
+DATA constants<>+324(SB)/4, $0x3f000000
+DATA constants<>+328(SB)/4, $0x3f000000
+DATA constants<>+332(SB)/4, $0x3f000000
+DATA constants<>+336(SB)/4, $0x3f000000
+DATA constants<>+340(SB)/4, $0x3f000000
+DATA constants<>+344(SB)/4, $0x3f000000
+DATA constants<>+348(SB)/4, $0x3f000000
+DATA constants<>+352(SB)/4, $0x3f800000
+DATA constants<>+356(SB)/4, $0x3f800000
+DATA constants<>+360(SB)/4, $0x3f800000
+DATA constants<>+364(SB)/4, $0x3f800000
+DATA constants<>+368(SB)/4, $0x3f800000
+DATA constants<>+372(SB)/4, $0x3f800000
+DATA constants<>+376(SB)/4, $0x3f800000
+DATA constants<>+380(SB)/4, $0x3f800000
+DATA constants<>+384(SB)/4, $0x0000007f
+DATA constants<>+388(SB)/4, $0x0000007f
+DATA constants<>+392(SB)/4, $0x0000007f
+DATA constants<>+396(SB)/4, $0x0000007f
+DATA constants<>+400(SB)/4, $0x0000007f
+DATA constants<>+404(SB)/4, $0x0000007f
+DATA constants<>+408(SB)/4, $0x0000007f
+DATA constants<>+412(SB)/4, $0x0000007f
+DATA constants<>+416(SB)/4, $0x80000000
+DATA constants<>+420(SB)/4, $0x80000000
+DATA constants<>+424(SB)/4, $0x80000000
+DATA constants<>+428(SB)/4, $0x80000000
+DATA constants<>+432(SB)/4, $0x80000000
+DATA constants<>+436(SB)/4, $0x80000000
+DATA constants<>+440(SB)/4, $0x80000000
+DATA constants<>+444(SB)/4, $0x80000000
+DATA constants<>+448(SB)/4, $0xff800000
+DATA constants<>+452(SB)/4, $0xff800000
+DATA constants<>+456(SB)/4, $0xff800000
+DATA constants<>+460(SB)/4, $0xff800000
+DATA constants<>+464(SB)/4, $0xff800000
+DATA constants<>+468(SB)/4, $0xff800000
+DATA constants<>+472(SB)/4, $0xff800000
+DATA constants<>+476(SB)/4, $0xff800000
+GLOBL constants<>(SB), RODATA|NOPTR, $480
+
 // func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2(SB), NOSPLIT, $0-96
@@ -870,5 +1010,930 @@ one:
 	JNZ    one
 
 done:
+	VZEROUPPER
+	RET
+
+// func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·expAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         src+8(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         $0x40, DX
+	VSUBPS       Y0, Y2, Y2
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+0(SB), Y4
+	VMOVUPS      constants<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+64(SB), Y2, Y4
+	VMULPS       constants<>+64(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+96(SB), Y4, Y2
+	VFNMADD231PS constants<>+96(SB), Y5, Y3
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VMOVUPS      constants<>+160(SB), Y6
+	VMOVUPS      constants<>+160(SB), Y7
+	VFMADD213PS  constants<>+192(SB), Y2, Y6
+	VFMADD213PS  constants<>+192(SB), Y3, Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+384(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 32(AX)
+	VADDPS       Y3, Y1, Y1
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y2
+	ADDQ         $0x20, DX
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      constants<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+96(SB), Y3, Y2
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y2
+	VMASKMOVPS   (DX), Y2, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+0(SB), Y0
+	VMINPS       Y3, Y0, Y3
+	VMOVUPS      constants<>+32(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMULPS       constants<>+64(SB), Y3, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS constants<>+96(SB), Y0, Y3
+	VFNMADD231PS constants<>+128(SB), Y0, Y3
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y3, Y4
+	VFMADD213PS  constants<>+224(SB), Y3, Y4
+	VFMADD213PS  constants<>+256(SB), Y3, Y4
+	VFMADD213PS  constants<>+288(SB), Y3, Y4
+	VFMADD213PS  constants<>+320(SB), Y3, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       constants<>+384(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y3, Y4, Y3
+	VMASKMOVPS   Y3, Y2, (AX)
+	VANDPS       Y2, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+
+done:
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDSS       X0, X1, X1
+	MOVSS        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst *float32, src *float32, n int, factor float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         src+8(FP), DX
+	VBROADCASTSS factor+24(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y1
+	VMOVUPS 32(DX), Y2
+	ADDQ    $0x40, DX
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), BX
+	NEGQ       CX
+	VMOVUPS    32(BX)(CX*4), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VMULPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VORPS        constants<>+416(SB), Y0, Y2
+	VORPS        constants<>+416(SB), Y1, Y3
+	VMOVUPS      constants<>+0(SB), Y4
+	VMOVUPS      constants<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+64(SB), Y2, Y4
+	VMULPS       constants<>+64(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+96(SB), Y4, Y2
+	VFNMADD231PS constants<>+96(SB), Y5, Y3
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VMOVUPS      constants<>+160(SB), Y6
+	VMOVUPS      constants<>+160(SB), Y7
+	VFMADD213PS  constants<>+192(SB), Y2, Y6
+	VFMADD213PS  constants<>+192(SB), Y3, Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+384(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VADDPS       constants<>+352(SB), Y2, Y6
+	VADDPS       constants<>+352(SB), Y3, Y7
+	VMOVUPS      constants<>+352(SB), Y4
+	VDIVPS       Y6, Y4, Y4
+	VDIVPS       Y6, Y2, Y6
+	VMOVUPS      constants<>+352(SB), Y5
+	VDIVPS       Y7, Y5, Y5
+	VDIVPS       Y7, Y3, Y7
+	VBLENDVPS    Y0, Y6, Y4, Y2
+	VBLENDVPS    Y0, Y4, Y6, Y6
+	VBLENDVPS    Y1, Y7, Y5, Y3
+	VBLENDVPS    Y1, Y5, Y7, Y7
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VORPS        constants<>+416(SB), Y0, Y1
+	VMOVUPS      constants<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+64(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+96(SB), Y2, Y1
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VMOVUPS      constants<>+160(SB), Y3
+	VFMADD213PS  constants<>+192(SB), Y1, Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+384(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constants<>+352(SB), Y1, Y3
+	VMOVUPS      constants<>+352(SB), Y2
+	VDIVPS       Y3, Y2, Y2
+	VDIVPS       Y3, Y1, Y3
+	VBLENDVPS    Y0, Y3, Y2, Y1
+	VBLENDVPS    Y0, Y2, Y3, Y3
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        constants<>+416(SB), Y1, Y2
+	VMOVUPS      constants<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+96(SB), Y3, Y2
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluGradAVX2(dst *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ dy+8(FP), DX
+	MOVQ x+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VORPS        constants<>+416(SB), Y2, Y4
+	VORPS        constants<>+416(SB), Y3, Y5
+	VMOVUPS      constants<>+0(SB), Y6
+	VMOVUPS      constants<>+0(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+64(SB), Y4, Y6
+	VMULPS       constants<>+64(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+96(SB), Y6, Y4
+	VFNMADD231PS constants<>+96(SB), Y7, Y5
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VMOVUPS      constants<>+160(SB), Y8
+	VMOVUPS      constants<>+160(SB), Y9
+	VFMADD213PS  constants<>+192(SB), Y4, Y8
+	VFMADD213PS  constants<>+192(SB), Y5, Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+384(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+384(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+384(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y8, Y4, Y8
+	VMOVUPS      constants<>+352(SB), Y7
+	VDIVPS       Y9, Y7, Y7
+	VDIVPS       Y9, Y5, Y9
+	VBLENDVPS    Y2, Y8, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y8, Y8
+	VBLENDVPS    Y3, Y9, Y7, Y5
+	VBLENDVPS    Y3, Y7, Y9, Y9
+	VFMADD213PS  constants<>+352(SB), Y8, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y9, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VORPS        constants<>+416(SB), Y1, Y2
+	VMOVUPS      constants<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+96(SB), Y3, Y2
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y4, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VORPS        constants<>+416(SB), Y2, Y3
+	VMOVUPS      constants<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+96(SB), Y4, Y3
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VMOVUPS      constants<>+160(SB), Y5
+	VFMADD213PS  constants<>+192(SB), Y3, Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VFMADD213PS  constants<>+352(SB), Y5, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·affineAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ b+24(FP), SI
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS     (DX), Y0
+	VMOVUPS     32(DX), Y1
+	ADDQ        $0x40, DX
+	VMOVUPS     (BX), Y2
+	VMOVUPS     32(BX), Y3
+	ADDQ        $0x40, BX
+	VMOVUPS     (SI), Y4
+	VMOVUPS     32(SI), Y5
+	ADDQ        $0x40, SI
+	VFMADD213PS Y4, Y2, Y0
+	VFMADD213PS Y5, Y3, Y1
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS     (DX), Y0
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y1
+	ADDQ        $0x20, BX
+	VMOVUPS     (SI), Y2
+	ADDQ        $0x20, SI
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         vector
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), DI
+	NEGQ        CX
+	VMOVUPS     32(DI)(CX*4), Y0
+	VMASKMOVPS  (DX), Y0, Y1
+	VMASKMOVPS  (BX), Y0, Y2
+	VMASKMOVPS  (SI), Y0, Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineSiLUAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineSiLUAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ b+24(FP), SI
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
+	ADDQ         $0x40, SI
+	VFMADD213PS  Y4, Y2, Y0
+	VFMADD213PS  Y5, Y3, Y1
+	VORPS        constants<>+416(SB), Y0, Y2
+	VORPS        constants<>+416(SB), Y1, Y3
+	VMOVUPS      constants<>+0(SB), Y4
+	VMOVUPS      constants<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+64(SB), Y2, Y4
+	VMULPS       constants<>+64(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+96(SB), Y4, Y2
+	VFNMADD231PS constants<>+96(SB), Y5, Y3
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VMOVUPS      constants<>+160(SB), Y6
+	VMOVUPS      constants<>+160(SB), Y7
+	VFMADD213PS  constants<>+192(SB), Y2, Y6
+	VFMADD213PS  constants<>+192(SB), Y3, Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+384(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VADDPS       constants<>+352(SB), Y2, Y6
+	VADDPS       constants<>+352(SB), Y3, Y7
+	VMOVUPS      constants<>+352(SB), Y4
+	VDIVPS       Y6, Y4, Y4
+	VDIVPS       Y6, Y2, Y6
+	VMOVUPS      constants<>+352(SB), Y5
+	VDIVPS       Y7, Y5, Y5
+	VDIVPS       Y7, Y3, Y7
+	VBLENDVPS    Y0, Y6, Y4, Y2
+	VBLENDVPS    Y0, Y4, Y6, Y6
+	VBLENDVPS    Y1, Y7, Y5, Y3
+	VBLENDVPS    Y1, Y5, Y7, Y7
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VMOVUPS      (SI), Y2
+	ADDQ         $0x20, SI
+	VFMADD213PS  Y2, Y1, Y0
+	VORPS        constants<>+416(SB), Y0, Y1
+	VMOVUPS      constants<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+64(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+96(SB), Y2, Y1
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VMOVUPS      constants<>+160(SB), Y3
+	VFMADD213PS  constants<>+192(SB), Y1, Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+384(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constants<>+352(SB), Y1, Y3
+	VMOVUPS      constants<>+352(SB), Y2
+	VDIVPS       Y3, Y2, Y2
+	VDIVPS       Y3, Y1, Y3
+	VBLENDVPS    Y0, Y3, Y2, Y1
+	VBLENDVPS    Y0, Y2, Y3, Y3
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), DI
+	NEGQ         CX
+	VMOVUPS      32(DI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMASKMOVPS   (SI), Y0, Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VORPS        constants<>+416(SB), Y1, Y2
+	VMOVUPS      constants<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+96(SB), Y3, Y2
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxAVX2(x *float32, n int) float32
+// Requires: AVX, SSE
+TEXT ·maxAVX2(SB), NOSPLIT, $0-20
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPS constants<>+448(SB), Y0
+	VMOVUPS constants<>+448(SB), Y1
+	SUBQ    $0x10, CX
+	JL      fewer
+
+loop:
+	VMAXPS (AX), Y0, Y0
+	VMAXPS 32(AX), Y1, Y1
+	ADDQ   $0x40, AX
+	SUBQ   $0x10, CX
+	JGE    loop
+
+fewer:
+	ADDQ   $0x08, CX
+	JL     tail
+	VMAXPS (AX), Y0, Y0
+	ADDQ   $0x20, AX
+	SUBQ   $0x08, CX
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         fold
+	LEAQ       tailMasks<>+0(SB), DX
+	NEGQ       CX
+	VMOVUPS    32(DX)(CX*4), Y2
+	VMASKMOVPS (AX), Y2, Y3
+	VMAXPS     Y3, Y1, Y3
+	VBLENDVPS  Y2, Y3, Y1, Y1
+
+fold:
+	VMAXPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VMAXPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VMAXSS       X1, X0, X0
+	MOVSS        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func momentsAVX2(sum *[16]float64, square *[16]float64, x *float32, ld int, n int)
+// Requires: AVX, FMA3
+TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
+	MOVQ   x+16(FP), AX
+	MOVQ   ld+24(FP), CX
+	MOVQ   n+32(FP), DX
+	SHLQ   $0x02, CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y4, Y4, Y4
+	VXORPD Y1, Y1, Y1
+	VXORPD Y5, Y5, Y5
+	VXORPD Y2, Y2, Y2
+	VXORPD Y6, Y6, Y6
+	VXORPD Y3, Y3, Y3
+	VXORPD Y7, Y7, Y7
+
+pixel:
+	VCVTPS2PD   (AX), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	VCVTPS2PD   16(AX), Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y5
+	VCVTPS2PD   32(AX), Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y6
+	VCVTPS2PD   48(AX), Y8
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        CX, AX
+	DECQ        DX
+	JNZ         pixel
+	MOVQ        sum+0(FP), AX
+	MOVQ        square+8(FP), CX
+	VMOVUPD     Y0, (AX)
+	VMOVUPD     Y4, (CX)
+	VMOVUPD     Y1, 32(AX)
+	VMOVUPD     Y5, 32(CX)
+	VMOVUPD     Y2, 64(AX)
+	VMOVUPD     Y6, 64(CX)
+	VMOVUPD     Y3, 96(AX)
+	VMOVUPD     Y7, 96(CX)
 	VZEROUPPER
 	RET

@@ -1,9 +1,6 @@
 package f32
 
-import (
-	"snrlab/internal/freelist"
-	"snrlab/internal/par"
-)
+import "snrlab/internal/par"
 
 // ChannelsLast writes images [rows, channels, pixels], the order of torch, into
 // dst as [rows, pixels, channels]. dst must not overlap src.
@@ -46,27 +43,6 @@ func FilterFirst(dst, src []float32, out, in, taps int) {
 
 // moveGrain is the number of values worth waking a worker for, about 10 µs.
 const moveGrain = 1 << 15
-
-// A pass is one call of a function that goes over arrays once. It is reused
-// with its closures, so that a call allocates nothing.
-type pass struct {
-	dst, src               []float32
-	rows, m, n             int
-	beta                   float32
-	doTranspose, doSumRows func(lo, hi int)
-}
-
-var passes = freelist.List[pass]{New: func() *pass {
-	w := new(pass)
-	w.doTranspose, w.doSumRows = w.transpose, w.sumRows
-	return w
-}}
-
-// release lets go of the caller's arrays and makes the pass free for reuse.
-func (w *pass) release() {
-	w.dst, w.src = nil, nil
-	passes.Put(w)
-}
 
 // transposeAll transposes count matrices of m×n.
 func transposeAll(dst, src []float32, count, m, n int) {

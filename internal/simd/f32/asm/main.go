@@ -10,8 +10,12 @@ import (
 
 func main() {
 	ConstraintExpr("!purego")
+	tables()
 	tile()
 	packRows8()
+	elementwises()
+	largest()
+	moments()
 	Generate()
 }
 

@@ -1,0 +1,73 @@
+package f32
+
+import "math"
+
+// expGo writes e^(src − shift) into dst and returns the sum over it.
+func expGo(dst, src []float32, shift float32) (sum float32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		dst[i] = float32(math.Exp(float64(v - shift)))
+		sum += dst[i]
+	}
+	return sum
+}
+
+// scaledGo writes factor·src into dst.
+func scaledGo(dst, src []float32, factor float32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		dst[i] = factor * v
+	}
+}
+
+// siluGo writes x σ(x) into dst.
+func siluGo(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		x := float64(v)
+		dst[i] = float32(x / (1 + math.Exp(-x)))
+	}
+}
+
+// siluGradGo writes dy σ(x) (1 + x σ(−x)) into dst.
+func siluGradGo(dst, dy, x []float32) {
+	dst, dy = dst[:len(x)], dy[:len(x)]
+	for i, v := range x {
+		x := float64(v)
+		plus, minus := 1/(1+math.Exp(-x)), 1/(1+math.Exp(x))
+		dst[i] = float32(float64(dy[i]) * plus * (1 + x*minus))
+	}
+}
+
+// affineGo writes a x + b into dst.
+func affineGo(dst, x, a, b []float32) {
+	dst, a, b = dst[:len(x)], a[:len(x)], b[:len(x)]
+	for i, v := range x {
+		dst[i] = a[i]*v + b[i]
+	}
+}
+
+func maxGo(x []float32) float32 {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	return m
+}
+
+// momentWidth is the number of channels whose moments are summed at a time.
+const momentWidth = 16
+
+// momentsGo writes the sums of x and x² over n > 0 pixels, ld values apart, of
+// channels ≤ momentWidth channels into sum and square.
+func momentsGo(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
+	*sum, *square = [momentWidth]float64{}, [momentWidth]float64{}
+	for p := range n {
+		for c, v := range x[p*ld : p*ld+channels] {
+			sum[c] += float64(v)
+			square[c] += float64(v) * float64(v)
+		}
+	}
+}
