@@ -3,7 +3,6 @@ package f32
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -186,111 +185,6 @@ func TestSoftmax_Limit(t *testing.T) {
 	})
 }
 
-// groupNorms has one pixel, one channel, groups of one channel and of all, and
-// channels around a vector and around the width of the sums.
-func groupNorms() []GroupNorm {
-	norms := []GroupNorm{
-		{1, 1, 1, 1, 1e-5},
-		{2, 5, 1, 1, 1e-5},
-		{1, 1, 6, 2, 1e-5},
-		{3, 7, 17, 1, 1e-5},
-		{2, 9, 17, 17, 1e-6},
-		{2, 64, 64, 32, 1e-6},
-		{2, 49, 48, 2, 1e-5},
-		{0, 4, 8, 2, 1e-5},
-	}
-	r := rand.New(rand.NewPCG(5, 6))
-	for range 20 {
-		groups := 1 + r.IntN(6)
-		norms = append(norms, GroupNorm{1 + r.IntN(3), 1 + r.IntN(20), groups * (1 + r.IntN(12)), groups, 1e-5})
-	}
-	return norms
-}
-
-func TestGroupNorm_AgreesWith_definition(t *testing.T) {
-	eachKernel(t, func(t *testing.T) {
-		for _, g := range groupNorms() {
-			for _, offset := range []float32{0, 100} {
-				size := g.Channels / g.Groups
-				x, gamma, beta := normals(g.Rows*g.Pixels*g.Channels), normals(g.Channels), normals(g.Channels + 1)[1:]
-				for i := range x {
-					x[i] += offset
-				}
-				mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
-				y, active := make([]float32, len(x)), make([]float32, len(x))
-				g.Statistics(mean, rstd, x)
-				g.Apply(y, x, mean, rstd, gamma, beta, false)
-				g.Apply(active, x, mean, rstd, gamma, beta, true)
-				for r := range g.Rows {
-					for group := range g.Groups {
-						m, v, n := 0.0, 0.0, float64(size*g.Pixels)
-						each := func(f func(x float64, i, c int)) {
-							for p := range g.Pixels {
-								for c := group * size; c < (group+1)*size; c++ {
-									i := (r*g.Pixels+p)*g.Channels + c
-									f(float64(x[i]), i, c)
-								}
-							}
-						}
-						each(func(x float64, _, _ int) { m += x / n })
-						each(func(x float64, _, _ int) { v += (x - m) * (x - m) / n })
-						s := 1 / math.Sqrt(v+g.Epsilon)
-						at := r*g.Groups + group
-						// The bound of the variance, halved by the root, and a rounding.
-						bound := 0x1p-24 + n*0x1p-52*(v+m*m)*s*s
-						if !(math.Abs(float64(rstd[at])-s) <= bound*s) || !(math.Abs(float64(mean[at])-m) <= 0x1p-23*math.Abs(m)+0x1p-50) {
-							t.Fatalf("%+v: mean and rstd of row %d, group %d are %v and %v, want %v and %v", g, r, group, mean[at], rstd[at], m, s)
-						}
-						each(func(x float64, i, c int) {
-							a, b := float64(gamma[c]), float64(beta[c])
-							want := a*(x-m)*s + b
-							// γ rstd x and γ rstd mean are rounded before they cancel.
-							bound := (0x1p-21 + bound) * (math.Abs(a)*s*(math.Abs(x)+math.Abs(m)) + math.Abs(b))
-							if !(math.Abs(float64(y[i])-want) <= bound) {
-								t.Fatalf("%+v: value %d is %v, want %v ± %g", g, i, y[i], want, bound)
-							}
-							// SiLU's slope is below 1.1.
-							if want := want / (1 + math.Exp(-want)); !(math.Abs(float64(active[i])-want) <= 1.1*bound+0x1p-21*math.Abs(want)) {
-								t.Fatalf("%+v: SiLU of value %d is %v, want %v ± %g", g, i, active[i], want, bound)
-							}
-						})
-					}
-				}
-			}
-		}
-	})
-}
-
-// A row is the same bits alone and in a batch, for every number of workers.
-func TestGroupNorm_Invariant_rows(t *testing.T) {
-	eachKernel(t, func(t *testing.T) {
-		g := GroupNorm{5, 300, 40, 8, 1e-5}
-		gamma, beta := normals(40), normals(41)
-		compute := func(g GroupNorm, x []float32) (y []float32) {
-			mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
-			y = make([]float32, len(x))
-			g.Statistics(mean, rstd, x)
-			g.Apply(y, x, mean, rstd, gamma, beta, true)
-			return y
-		}
-		x := normals(5 * 300 * 40)
-		want := compute(g, x)
-		for _, procs := range []int{1, 2, 5} {
-			withProcs(procs, func() {
-				if !sameBits(compute(g, x), want) {
-					t.Errorf("other bits with %d processors", procs)
-				}
-			})
-		}
-		g.Rows = 1
-		for r := range 5 {
-			if !sameBits(compute(g, x[r*12000:(r+1)*12000]), want[r*12000:(r+1)*12000]) {
-				t.Errorf("row %d differs when it is alone", r)
-			}
-		}
-	})
-}
-
 func TestActivation_Refuses(t *testing.T) {
 	x, short := make([]float32, 12), make([]float32, 11)
 	g := GroupNorm{2, 2, 3, 3, 1e-5}
@@ -303,6 +197,8 @@ func TestActivation_Refuses(t *testing.T) {
 		"short statistics": func() { g.Statistics(x[:5], x, x) },
 		"short image":      func() { g.Statistics(x, x, short) },
 		"short gamma":      func() { g.Apply(x, x, x, x, x[:2], x, true) },
+		"short dgamma":     func() { g.Grad(x, x[:2], x, x, x, x, x, x) },
+		"short dz":         func() { g.SiLUGrad(x, short, x, x, x, x, x) },
 		"groups":           func() { GroupNorm{1, 2, 3, 2, 1e-5}.Statistics(x, x, x) },
 		"no pixels":        func() { GroupNorm{1, 0, 3, 3, 1e-5}.Statistics(x, x, x) },
 	} {
@@ -315,10 +211,12 @@ func TestActivation_Refuses(t *testing.T) {
 func TestActivation_Alloc(t *testing.T) {
 	g := GroupNorm{4, 256, 64, 8, 1e-5}
 	x, y := normals(4*256*64), normals(4*256*64)
-	mean, rstd := make([]float32, 32), make([]float32, 32)
+	mean, rstd, grad := make([]float32, 32), make([]float32, 32), make([]float32, 64)
 	if a := allocs(func() {
 		g.Statistics(mean, rstd, x)
 		g.Apply(y, x, mean, rstd, x, x, true)
+		g.SiLUGrad(y, y, x, mean, rstd, x, x)
+		g.Grad(y, grad, grad, y, x, mean, rstd, x)
 		SiLU(y, x)
 		SiLUGrad(y, y, x)
 		Softmax(y, x, 256, 256)
@@ -349,6 +247,8 @@ func BenchmarkPass(b *testing.B) {
 			{"GroupNorm-Statistics", 4, func() { g.Statistics(mean, rstd, x) }},
 			{"GroupNorm-Apply", 8, func() { g.Apply(y, x, mean, rstd, x, x, false) }},
 			{"GroupNorm-Apply-SiLU", 8, func() { g.Apply(y, x, mean, rstd, x, x, true) }},
+			{"GroupNorm-SiLUGrad", 12, func() { g.SiLUGrad(y, x, x, mean, rstd, x, x) }},
+			{"GroupNorm-Grad", 20, func() { g.Grad(y, mean, mean, x, x, mean, rstd, x) }},
 			{"ChannelsLast", 8, func() { ChannelsLast(y, x, 16, 64, n/64/16) }},
 			{"SumRows-64", 4, func() { SumRows(mean, x, n/64, 64, 0) }},
 		} {

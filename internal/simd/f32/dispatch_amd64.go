@@ -85,10 +85,26 @@ func largest(x []float32) float32 {
 	return maxGo(x)
 }
 
-func moments(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
-	if avx2 && channels == momentWidth {
-		momentsAVX2(sum, square, first(x), ld, n)
+func affineSiLUGrad(dst, dy, x, a, b []float32) {
+	if avx2 {
+		affineSiLUGradAVX2(first(dst), first(dy), first(x), first(a), first(b), len(x))
 		return
 	}
-	momentsGo(sum, square, channels, x, ld, n)
+	affineSiLUGradGo(dst, dy, x, a, b)
+}
+
+func affine2(dst, x, y, a, b, c []float32) {
+	if avx2 {
+		affine2AVX2(first(dst), first(x), first(y), first(a), first(b), first(c), len(x))
+		return
+	}
+	affine2Go(dst, x, y, a, b, c)
+}
+
+func moments(sum, product *[momentWidth]float64, channels int, x, y []float32, ld, n int) {
+	if avx2 && channels == momentWidth {
+		momentsAVX2(sum, product, first(x), first(y), ld, n)
+		return
+	}
+	momentsGo(sum, product, channels, x, y, ld, n)
 }

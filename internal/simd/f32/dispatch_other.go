@@ -27,6 +27,10 @@ func affineSiLU(dst, x, a, b []float32) {
 
 func largest(x []float32) float32 { return maxGo(x) }
 
-func moments(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
-	momentsGo(sum, square, channels, x, ld, n)
+func affineSiLUGrad(dst, dy, x, a, b []float32) { affineSiLUGradGo(dst, dy, x, a, b) }
+
+func affine2(dst, x, y, a, b, c []float32) { affine2Go(dst, x, y, a, b, c) }
+
+func moments(sum, product *[momentWidth]float64, channels int, x, y []float32, ld, n int) {
+	momentsGo(sum, product, channels, x, y, ld, n)
 }

@@ -44,12 +44,22 @@ func affineAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
 //go:noescape
 func affineSiLUAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
 
+// affineSiLUGradAVX2 writes siluGrad of dy and a x + b into dst.
+//
+//go:noescape
+func affineSiLUGradAVX2(dst *float32, dy *float32, x *float32, a *float32, b *float32, n int)
+
+// affine2AVX2 writes a x + (b y + c) into dst.
+//
+//go:noescape
+func affine2AVX2(dst *float32, x *float32, y *float32, a *float32, b *float32, c *float32, n int)
+
 // maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.
 //
 //go:noescape
 func maxAVX2(x *float32, n int) float32
 
-// momentsAVX2 writes Σ x and Σ x² over n > 0 pixels into sum and square.
+// momentsAVX2 writes Σ x and Σ x·y over n > 0 pixels into sum and product.
 //
 //go:noescape
-func momentsAVX2(sum *[16]float64, square *[16]float64, x *float32, ld int, n int)
+func momentsAVX2(sum *[16]float64, product *[16]float64, x *float32, y *float32, ld int, n int)

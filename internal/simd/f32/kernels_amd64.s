@@ -1847,6 +1847,295 @@ done:
 	VZEROUPPER
 	RET
 
+// func affineSiLUGradAVX2(dst *float32, dy *float32, x *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineSiLUGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ n+40(FP), CX
+	MOVQ dy+8(FP), DX
+	MOVQ x+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ b+32(FP), DI
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
+	ADDQ         $0x40, SI
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	ADDQ         $0x40, DI
+	VFMADD213PS  Y6, Y4, Y2
+	VFMADD213PS  Y7, Y5, Y3
+	VORPS        constants<>+416(SB), Y2, Y4
+	VORPS        constants<>+416(SB), Y3, Y5
+	VMOVUPS      constants<>+0(SB), Y6
+	VMOVUPS      constants<>+0(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+64(SB), Y4, Y6
+	VMULPS       constants<>+64(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+96(SB), Y6, Y4
+	VFNMADD231PS constants<>+96(SB), Y7, Y5
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VMOVUPS      constants<>+160(SB), Y8
+	VMOVUPS      constants<>+160(SB), Y9
+	VFMADD213PS  constants<>+192(SB), Y4, Y8
+	VFMADD213PS  constants<>+192(SB), Y5, Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+384(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+384(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+384(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y8, Y4, Y8
+	VMOVUPS      constants<>+352(SB), Y7
+	VDIVPS       Y9, Y7, Y7
+	VDIVPS       Y9, Y5, Y9
+	VBLENDVPS    Y2, Y8, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y8, Y8
+	VBLENDVPS    Y3, Y9, Y7, Y5
+	VBLENDVPS    Y3, Y7, Y9, Y9
+	VFMADD213PS  constants<>+352(SB), Y8, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y9, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VMOVUPS      (SI), Y2
+	ADDQ         $0x20, SI
+	VMOVUPS      (DI), Y3
+	ADDQ         $0x20, DI
+	VFMADD213PS  Y3, Y2, Y1
+	VORPS        constants<>+416(SB), Y1, Y2
+	VMOVUPS      constants<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+96(SB), Y3, Y2
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VMOVUPS      constants<>+160(SB), Y4
+	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+384(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y4, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), R8
+	NEGQ         CX
+	VMOVUPS      32(R8)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMASKMOVPS   (SI), Y0, Y3
+	VMASKMOVPS   (DI), Y0, Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VORPS        constants<>+416(SB), Y2, Y3
+	VMOVUPS      constants<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+96(SB), Y4, Y3
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VMOVUPS      constants<>+160(SB), Y5
+	VFMADD213PS  constants<>+192(SB), Y3, Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+384(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+384(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VFMADD213PS  constants<>+352(SB), Y5, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affine2AVX2(dst *float32, x *float32, y *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·affine2AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ n+48(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ c+40(FP), R8
+	SUBQ $0x10, CX
+	JL   fewer
+
+loop:
+	VMOVUPS     (DX), Y0
+	VMOVUPS     32(DX), Y1
+	ADDQ        $0x40, DX
+	VMOVUPS     (BX), Y2
+	VMOVUPS     32(BX), Y3
+	ADDQ        $0x40, BX
+	VMOVUPS     (SI), Y4
+	VMOVUPS     32(SI), Y5
+	ADDQ        $0x40, SI
+	VMOVUPS     (DI), Y6
+	VMOVUPS     32(DI), Y7
+	ADDQ        $0x40, DI
+	VMOVUPS     (R8), Y8
+	VMOVUPS     32(R8), Y9
+	ADDQ        $0x40, R8
+	VFMADD213PS Y8, Y6, Y2
+	VFMADD213PS Y9, Y7, Y3
+	VFMADD213PS Y2, Y4, Y0
+	VFMADD213PS Y3, Y5, Y1
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS     (DX), Y0
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y1
+	ADDQ        $0x20, BX
+	VMOVUPS     (SI), Y2
+	ADDQ        $0x20, SI
+	VMOVUPS     (DI), Y3
+	ADDQ        $0x20, DI
+	VMOVUPS     (R8), Y4
+	ADDQ        $0x20, R8
+	VFMADD213PS Y4, Y3, Y1
+	VFMADD213PS Y1, Y2, Y0
+	VMOVUPS     Y0, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         vector
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), R9
+	NEGQ        CX
+	VMOVUPS     32(R9)(CX*4), Y0
+	VMASKMOVPS  (DX), Y0, Y1
+	VMASKMOVPS  (BX), Y0, Y2
+	VMASKMOVPS  (SI), Y0, Y3
+	VMASKMOVPS  (DI), Y0, Y4
+	VMASKMOVPS  (R8), Y0, Y5
+	VFMADD213PS Y5, Y4, Y2
+	VFMADD213PS Y2, Y3, Y1
+	VMASKMOVPS  Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func maxAVX2(x *float32, n int) float32
 // Requires: AVX, SSE
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
@@ -1893,13 +2182,14 @@ fold:
 	VZEROUPPER
 	RET
 
-// func momentsAVX2(sum *[16]float64, square *[16]float64, x *float32, ld int, n int)
+// func momentsAVX2(sum *[16]float64, product *[16]float64, x *float32, y *float32, ld int, n int)
 // Requires: AVX, FMA3
-TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
+TEXT ·momentsAVX2(SB), NOSPLIT, $0-48
 	MOVQ   x+16(FP), AX
-	MOVQ   ld+24(FP), CX
-	MOVQ   n+32(FP), DX
-	SHLQ   $0x02, CX
+	MOVQ   y+24(FP), CX
+	MOVQ   ld+32(FP), DX
+	MOVQ   n+40(FP), BX
+	SHLQ   $0x02, DX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y4, Y4, Y4
 	VXORPD Y1, Y1, Y1
@@ -1911,22 +2201,27 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
 
 pixel:
 	VCVTPS2PD   (AX), Y8
+	VCVTPS2PD   (CX), Y9
 	VADDPD      Y8, Y0, Y0
-	VFMADD231PD Y8, Y8, Y4
+	VFMADD231PD Y8, Y9, Y4
 	VCVTPS2PD   16(AX), Y8
+	VCVTPS2PD   16(CX), Y9
 	VADDPD      Y8, Y1, Y1
-	VFMADD231PD Y8, Y8, Y5
+	VFMADD231PD Y8, Y9, Y5
 	VCVTPS2PD   32(AX), Y8
+	VCVTPS2PD   32(CX), Y9
 	VADDPD      Y8, Y2, Y2
-	VFMADD231PD Y8, Y8, Y6
+	VFMADD231PD Y8, Y9, Y6
 	VCVTPS2PD   48(AX), Y8
+	VCVTPS2PD   48(CX), Y9
 	VADDPD      Y8, Y3, Y3
-	VFMADD231PD Y8, Y8, Y7
-	ADDQ        CX, AX
-	DECQ        DX
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        DX, AX
+	ADDQ        DX, CX
+	DECQ        BX
 	JNZ         pixel
 	MOVQ        sum+0(FP), AX
-	MOVQ        square+8(FP), CX
+	MOVQ        product+8(FP), CX
 	VMOVUPD     Y0, (AX)
 	VMOVUPD     Y4, (CX)
 	VMOVUPD     Y1, 32(AX)

@@ -90,21 +90,17 @@ func SumRows(dst, x []float32, rows, n int, beta float32) {
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.rows, w.n, w.beta = dst, x, rows, n, beta
-	par.Rows((n+sumWidth-1)/sumWidth, max(1, moveGrain/max(1, rows*sumWidth)), w.doSumRows)
+	par.Rows((n+momentWidth-1)/momentWidth, max(1, moveGrain/max(1, rows*momentWidth)), w.doSumRows)
 }
 
-// sumWidth is a number of columns whose sums stay in the first cache.
-const sumWidth = 64
-
-// sumRows sums the parts of the columns from lo to hi.
+// sumRows sums the parts of momentWidth columns from lo to hi.
 func (w *pass) sumRows(lo, hi int) {
-	for j := lo * sumWidth; j < min(hi*sumWidth, w.n); j += sumWidth {
-		var sums [sumWidth]float64
-		cols := min(sumWidth, w.n-j)
-		for i := range w.rows {
-			for c, v := range w.src[i*w.n+j : i*w.n+j+cols] {
-				sums[c] += float64(v)
-			}
+	var sums, unused [momentWidth]float64
+	for j := lo * momentWidth; j < min(hi*momentWidth, w.n); j += momentWidth {
+		cols := min(momentWidth, w.n-j)
+		clear(sums[:])
+		if w.rows > 0 {
+			moments(&sums, &unused, cols, w.src[j:], w.src[j:], w.n, w.rows)
 		}
 		for c, sum := range sums[:cols] {
 			if w.beta != 0 {

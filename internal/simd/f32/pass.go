@@ -13,8 +13,9 @@ type pass struct {
 	mean, rstd, gamma, shift []float32
 	activate                 bool
 	room                     []float32
+	sums                     []float64
 
-	doTranspose, doSumRows, doSiLU, doSiLUGrad, doSoftmax, doSoftmaxGrad, doStatistics, doApply func(lo, hi int)
+	doTranspose, doSumRows, doSiLU, doSiLUGrad, doSoftmax, doSoftmaxGrad, doStatistics, doApply, doNormSiLUGrad, doNormGrad func(lo, hi int)
 }
 
 var passes = freelist.List[pass]{New: func() *pass {
@@ -23,6 +24,7 @@ var passes = freelist.List[pass]{New: func() *pass {
 	w.doSiLU, w.doSiLUGrad = w.silu, w.siluGrad
 	w.doSoftmax, w.doSoftmaxGrad = w.softmax, w.softmaxGrad
 	w.doStatistics, w.doApply = w.statistics, w.apply
+	w.doNormSiLUGrad, w.doNormGrad = w.normSiLUGrad, w.normGrad
 	return w
 }}
 

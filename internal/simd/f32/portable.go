@@ -33,9 +33,29 @@ func siluGo(dst, x []float32) {
 func siluGradGo(dst, dy, x []float32) {
 	dst, dy = dst[:len(x)], dy[:len(x)]
 	for i, v := range x {
-		x := float64(v)
-		plus, minus := 1/(1+math.Exp(-x)), 1/(1+math.Exp(x))
-		dst[i] = float32(float64(dy[i]) * plus * (1 + x*minus))
+		dst[i] = siluGrad1(dy[i], v)
+	}
+}
+
+func siluGrad1(dy, x float32) float32 {
+	v := float64(x)
+	plus, minus := 1/(1+math.Exp(-v)), 1/(1+math.Exp(v))
+	return float32(float64(dy) * plus * (1 + v*minus))
+}
+
+// affineSiLUGradGo writes siluGrad of dy and a x + b into dst.
+func affineSiLUGradGo(dst, dy, x, a, b []float32) {
+	dst, dy, a, b = dst[:len(x)], dy[:len(x)], a[:len(x)], b[:len(x)]
+	for i, v := range x {
+		dst[i] = siluGrad1(dy[i], a[i]*v+b[i])
+	}
+}
+
+// affine2Go writes a x + (b y + c) into dst.
+func affine2Go(dst, x, y, a, b, c []float32) {
+	dst, y, a, b, c = dst[:len(x)], y[:len(x)], a[:len(x)], b[:len(x)], c[:len(x)]
+	for i, v := range x {
+		dst[i] = a[i]*v + (b[i]*y[i] + c[i])
 	}
 }
 
@@ -60,14 +80,15 @@ func maxGo(x []float32) float32 {
 // momentWidth is the number of channels whose moments are summed at a time.
 const momentWidth = 16
 
-// momentsGo writes the sums of x and x² over n > 0 pixels, ld values apart, of
-// channels ≤ momentWidth channels into sum and square.
-func momentsGo(sum, square *[momentWidth]float64, channels int, x []float32, ld, n int) {
-	*sum, *square = [momentWidth]float64{}, [momentWidth]float64{}
+// momentsGo writes the sums of x and x·y over n > 0 pixels, ld values apart, of
+// channels ≤ momentWidth channels into sum and product.
+func momentsGo(sum, product *[momentWidth]float64, channels int, x, y []float32, ld, n int) {
+	*sum, *product = [momentWidth]float64{}, [momentWidth]float64{}
 	for p := range n {
+		y := y[p*ld : p*ld+channels]
 		for c, v := range x[p*ld : p*ld+channels] {
 			sum[c] += float64(v)
-			square[c] += float64(v) * float64(v)
+			product[c] += float64(v) * float64(y[c])
 		}
 	}
 }

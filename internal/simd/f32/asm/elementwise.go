@@ -229,19 +229,19 @@ func elementwises() {
 			silu(in[0])
 			return in[0]
 		})
+	siluGrad := func(dy, x []VecVirtual) []VecVirtual {
+		plus, minus := sigmoids(x)
+		each(x, func(i int) {
+			VFMADD213PS(constant(1), minus[i], x[i])
+			VMULPS(plus[i], x[i], x[i])
+			VMULPS(dy[i], x[i], x[i])
+		})
+		return x
+	}
 	elementwise("siluGradAVX2", "func(dst, dy, x *float32, n int)",
 		"siluGradAVX2 writes dy σ(x) (1 + x σ(−x)) into dst.",
 		[]string{"dy", "x"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual {
-			dy, x := in[0], in[1]
-			plus, minus := sigmoids(x)
-			each(x, func(i int) {
-				VFMADD213PS(constant(1), minus[i], x[i])
-				VMULPS(plus[i], x[i], x[i])
-				VMULPS(dy[i], x[i], x[i])
-			})
-			return x
-		})
+		func(in [][]VecVirtual) []VecVirtual { return siluGrad(in[0], in[1]) })
 	affine := func(in [][]VecVirtual) []VecVirtual {
 		x, a, b := in[0], in[1], in[2]
 		each(x, func(i int) { VFMADD213PS(b[i], a[i], x[i]) })
@@ -257,6 +257,17 @@ func elementwises() {
 			x := affine(in)
 			silu(x)
 			return x
+		})
+	elementwise("affineSiLUGradAVX2", "func(dst, dy, x, a, b *float32, n int)",
+		"affineSiLUGradAVX2 writes siluGrad of dy and a x + b into dst.",
+		[]string{"dy", "x", "a", "b"}, false, none,
+		func(in [][]VecVirtual) []VecVirtual { return siluGrad(in[0], affine(in[1:])) })
+	elementwise("affine2AVX2", "func(dst, x, y, a, b, c *float32, n int)",
+		"affine2AVX2 writes a x + (b y + c) into dst.",
+		[]string{"x", "y", "a", "b", "c"}, false, none,
+		func(in [][]VecVirtual) []VecVirtual {
+			y := affine([][]VecVirtual{in[1], in[3], in[4]})
+			return affine([][]VecVirtual{in[0], in[2], y})
 		})
 }
 
@@ -299,13 +310,13 @@ func largest() {
 	done()
 }
 
-// moments emits the sums of x and x² over pixels, for 16 channels, in float64,
-// in which squares are exact.
+// moments emits the sums of x and x·y over pixels, for 16 channels, in float64,
+// in which the products are exact.
 func moments() {
 	const channels, wide = 16, 4 // float64 lanes
-	kernel("momentsAVX2", "func(sum, square *[16]float64, x *float32, ld, n int)",
-		"momentsAVX2 writes Σ x and Σ x² over n > 0 pixels into sum and square.")
-	x, ld, n := pointer("x"), integer("ld"), integer("n")
+	kernel("momentsAVX2", "func(sum, product *[16]float64, x, y *float32, ld, n int)",
+		"momentsAVX2 writes Σ x and Σ x·y over n > 0 pixels into sum and product.")
+	x, y, ld, n := pointer("x"), pointer("y"), integer("ld"), integer("n")
 	SHLQ(U8(2), ld)
 	s, q := vectors(channels/wide), vectors(channels/wide)
 	for i := range s {
@@ -314,18 +325,20 @@ func moments() {
 	}
 	Label("pixel")
 	for i := range s {
-		v := YMM()
-		VCVTPS2PD(x.Offset(i*wide*size), v)
-		VADDPD(v, s[i], s[i])
-		VFMADD231PD(v, v, q[i])
+		u, v := YMM(), YMM()
+		VCVTPS2PD(x.Offset(i*wide*size), u)
+		VCVTPS2PD(y.Offset(i*wide*size), v)
+		VADDPD(u, s[i], s[i])
+		VFMADD231PD(u, v, q[i])
 	}
 	ADDQ(ld, x.Base)
+	ADDQ(ld, y.Base)
 	DECQ(n)
 	JNZ(LabelRef("pixel"))
-	sum, square := pointer("sum"), pointer("square")
+	sum, product := pointer("sum"), pointer("product")
 	for i := range s {
 		VMOVUPD(s[i], sum.Offset(i*wide*8))
-		VMOVUPD(q[i], square.Offset(i*wide*8))
+		VMOVUPD(q[i], product.Offset(i*wide*8))
 	}
 	done()
 }

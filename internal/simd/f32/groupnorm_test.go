@@ -1,0 +1,198 @@
+package f32
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// groupNorms has one pixel, one channel, groups of one channel and of all, and
+// channels around a vector and around the width of the sums.
+func groupNorms() []GroupNorm {
+	norms := []GroupNorm{
+		{1, 1, 1, 1, 1e-5},
+		{2, 5, 1, 1, 1e-5},
+		{1, 1, 6, 2, 1e-5},
+		{3, 7, 17, 1, 1e-5},
+		{2, 9, 17, 17, 1e-6},
+		{2, 64, 64, 32, 1e-6},
+		{2, 49, 48, 2, 1e-5},
+		{0, 4, 8, 2, 1e-5},
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 20 {
+		groups := 1 + r.IntN(6)
+		norms = append(norms, GroupNorm{1 + r.IntN(3), 1 + r.IntN(20), groups * (1 + r.IntN(12)), groups, 1e-5})
+	}
+	return norms
+}
+
+func TestGroupNorm_AgreesWith_definition(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for _, g := range groupNorms() {
+			for _, offset := range []float32{0, 100} {
+				size := g.Channels / g.Groups
+				x, gamma, beta := normals(g.Rows*g.Pixels*g.Channels), normals(g.Channels), normals(g.Channels + 1)[1:]
+				for i := range x {
+					x[i] += offset
+				}
+				mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
+				y, active := make([]float32, len(x)), make([]float32, len(x))
+				g.Statistics(mean, rstd, x)
+				g.Apply(y, x, mean, rstd, gamma, beta, false)
+				g.Apply(active, x, mean, rstd, gamma, beta, true)
+				for r := range g.Rows {
+					for group := range g.Groups {
+						m, v, n := 0.0, 0.0, float64(size*g.Pixels)
+						each := func(f func(x float64, i, c int)) {
+							for p := range g.Pixels {
+								for c := group * size; c < (group+1)*size; c++ {
+									i := (r*g.Pixels+p)*g.Channels + c
+									f(float64(x[i]), i, c)
+								}
+							}
+						}
+						each(func(x float64, _, _ int) { m += x / n })
+						each(func(x float64, _, _ int) { v += (x - m) * (x - m) / n })
+						s := 1 / math.Sqrt(v+g.Epsilon)
+						at := r*g.Groups + group
+						// The bound of the variance, halved by the root, and a rounding.
+						bound := 0x1p-24 + n*0x1p-52*(v+m*m)*s*s
+						if !(math.Abs(float64(rstd[at])-s) <= bound*s) || !(math.Abs(float64(mean[at])-m) <= 0x1p-23*math.Abs(m)+0x1p-50) {
+							t.Fatalf("%+v: mean and rstd of row %d, group %d are %v and %v, want %v and %v", g, r, group, mean[at], rstd[at], m, s)
+						}
+						each(func(x float64, i, c int) {
+							a, b := float64(gamma[c]), float64(beta[c])
+							want := a*(x-m)*s + b
+							// γ rstd x and γ rstd mean are rounded before they cancel.
+							bound := (0x1p-21 + bound) * (math.Abs(a)*s*(math.Abs(x)+math.Abs(m)) + math.Abs(b))
+							if !(math.Abs(float64(y[i])-want) <= bound) {
+								t.Fatalf("%+v: value %d is %v, want %v ± %g", g, i, y[i], want, bound)
+							}
+							// SiLU's slope is below 1.1.
+							if want := want / (1 + math.Exp(-want)); !(math.Abs(float64(active[i])-want) <= 1.1*bound+0x1p-21*math.Abs(want)) {
+								t.Fatalf("%+v: SiLU of value %d is %v, want %v ± %g", g, i, active[i], want, bound)
+							}
+						})
+					}
+				}
+			}
+		}
+	})
+}
+
+// A row is the same bits alone and in a batch, for every number of workers.
+func TestGroupNorm_Invariant_rows(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		g := GroupNorm{5, 300, 40, 8, 1e-5}
+		gamma, beta := normals(40), normals(41)
+		compute := func(g GroupNorm, x []float32) (y []float32) {
+			mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
+			y = make([]float32, len(x))
+			g.Statistics(mean, rstd, x)
+			g.Apply(y, x, mean, rstd, gamma, beta, true)
+			return y
+		}
+		x := normals(5 * 300 * 40)
+		want := compute(g, x)
+		for _, procs := range []int{1, 2, 5} {
+			withProcs(procs, func() {
+				if !sameBits(compute(g, x), want) {
+					t.Errorf("other bits with %d processors", procs)
+				}
+			})
+		}
+		g.Rows = 1
+		for r := range 5 {
+			if !sameBits(compute(g, x[r*12000:(r+1)*12000]), want[r*12000:(r+1)*12000]) {
+				t.Errorf("row %d differs when it is alone", r)
+			}
+		}
+	})
+}
+
+// The gradients against differences of the definition in float64.
+func TestGroupNorm_AgreesWith_differences(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for _, g := range groupNorms() {
+			if g.Pixels*(g.Channels/g.Groups) < 2 {
+				continue // the output is β alone
+			}
+			g.Epsilon = 0.1 // so that groups of few values have no steep slope
+			n := g.Rows * g.Pixels * g.Channels
+			x, dz, gamma, beta := normals(n), normals(n + 1)[1:], normals(g.Channels), normals(g.Channels + 1)[1:]
+			// loss is Σ dz z for z = SiLU(y) or z = y, in float64.
+			loss := func(x, gamma, beta []float64, silu bool) (sum float64) {
+				size := g.Channels / g.Groups
+				for r := range g.Rows {
+					for group := range g.Groups {
+						each := func(f func(i, c int)) {
+							for p := range g.Pixels {
+								for c := group * size; c < (group+1)*size; c++ {
+									f((r*g.Pixels+p)*g.Channels+c, c)
+								}
+							}
+						}
+						m, v, count := 0.0, 0.0, float64(size*g.Pixels)
+						each(func(i, _ int) { m += x[i] / count })
+						each(func(i, _ int) { v += (x[i] - m) * (x[i] - m) / count })
+						each(func(i, c int) {
+							z := gamma[c]*(x[i]-m)/math.Sqrt(v+g.Epsilon) + beta[c]
+							if silu {
+								z /= 1 + math.Exp(-z)
+							}
+							sum += float64(dz[i]) * z
+						})
+					}
+				}
+				return sum
+			}
+			wide := func(x []float32) []float64 {
+				y := make([]float64, len(x))
+				for i, v := range x {
+					y[i] = float64(v)
+				}
+				return y
+			}
+			for _, silu := range []bool{false, true} {
+				mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
+				g.Statistics(mean, rstd, x)
+				dy, dx := dz, make([]float32, n)
+				if silu {
+					dy = make([]float32, n)
+					g.SiLUGrad(dy, dz, x, mean, rstd, gamma, beta)
+				}
+				dgamma, dbeta := make([]float32, g.Channels), make([]float32, g.Channels)
+				for c := range dgamma {
+					dgamma[c], dbeta[c] = 1, -2 // the gradients are added to what is there
+				}
+				g.Grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma)
+				args := [3][]float64{wide(x), wide(gamma), wide(beta)}
+				got := [3][]float32{dx, dgamma, dbeta}
+				before := [3]float64{0, 1, -2}
+				for a := range args {
+					step := max(1, len(args[a])/20)
+					for i := 0; i < len(args[a]); i += step {
+						const h = 1e-4
+						v := args[a][i]
+						args[a][i] = v + h
+						up := loss(args[0], args[1], args[2], silu)
+						args[a][i] = v - h
+						down := loss(args[0], args[1], args[2], silu)
+						args[a][i] = v
+						want := (up-down)/(2*h) + before[a]
+						// The difference is right to h² and 2⁻⁵²·|loss|/h, the gradient to
+						// some 2⁻²⁴ of its terms: of all values for γ and β.
+						terms := 30.0
+						if a > 0 {
+							terms += math.Sqrt(float64(g.Rows * g.Pixels))
+						}
+						if !(math.Abs(float64(got[a][i])-want) <= 1e-6*terms) {
+							t.Fatalf("%+v silu=%t: gradient %d of argument %d is %v, want %v", g, silu, i, a, got[a][i], want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
