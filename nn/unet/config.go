@@ -194,7 +194,7 @@ func (c Config) check() error {
 		fail(low <= n && n <= high, field, n, fmt.Sprintf("%d to %d", low, high))
 	}
 	oneOf := func(field, got string, names ...string) {
-		fail(slices.Contains(names, got), field, fmt.Sprintf("%q", got), "one of "+strings.Join(names, ", ")+spec.Suggest(got, names))
+		fail(slices.Contains(names, got), field, fmt.Sprintf("%q", got), "one of "+strings.Join(names, ", "))
 	}
 	within("in_channels", c.InChannels, 1, maxChannels)
 	within("out_channels", c.OutChannels, 1, maxChannels)
