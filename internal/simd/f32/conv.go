@@ -144,7 +144,8 @@ type gather struct {
 	from, to grid
 	phase    phase
 	taps     []tap
-	filter   []float32 // panel by panel, tap by tap
+	filter   []float32 // panel by panel, tap by tap; or column by column if narrow
+	narrow   bool      // few output channels: a panel would be almost empty
 	init     []float32 // of every output pixel, or nil for what is in dst
 	beta     float32
 
@@ -179,8 +180,35 @@ func (g *gather) release() {
 func (g *gather) pack(w []float32, taps, in, out int, across bool) {
 	p := &g.packing
 	p.w, p.taps, p.in, p.out, p.across = w, taps, in, out, across
+	if g.narrow = out <= maxNarrow && blockK(in)%8 == 0 && in%8 == 0; g.narrow {
+		g.packNarrow()
+		return
+	}
 	g.filter = grow(g.filter, panels(out)*taps*in*nr)
 	par.Rows(panels(out)*taps, max(1, flopGrain/16/(in*nr)), p.doPack)
+	p.w = nil
+}
+
+// maxNarrow is the number of output channels up to which pairs of them cost less
+// than a panel.
+const maxNarrow = 6
+
+// packNarrow packs the filters of the output channels one after another, zeros
+// after an odd number.
+func (g *gather) packNarrow() {
+	p := &g.packing
+	size := p.taps * p.in
+	g.filter = grow(g.filter, (p.out+1)/2*2*size)
+	clear(g.filter[p.out*size:])
+	for o := range p.out {
+		for i := range size {
+			if p.across {
+				g.filter[o*size+i] = p.w[(i/p.in*p.out+o)*p.in+i%p.in]
+			} else {
+				g.filter[o*size+i] = p.w[i*p.out+o]
+			}
+		}
+	}
 	p.w = nil
 }
 
@@ -249,6 +277,10 @@ func (g *gather) task(s *scratch, first, last, lo, hi int) {
 			for i := first; i < last; i++ {
 				g.segments(segs[(i-first)*len(block):][:len(block)], i, block, c, min(kc, in-c))
 			}
+			if g.narrow {
+				g.dots(segs, first, last, len(block), init, beta)
+				lo = hi // no panels
+			}
 			for j := lo; j < hi; j++ {
 				panel := g.filter[j*len(g.filter)/panels(out):]
 				for i := first; i < last; i++ {
@@ -264,6 +296,32 @@ func (g *gather) task(s *scratch, first, last, lo, hi int) {
 			init, beta = nil, 1
 			if len(block) == 0 {
 				return
+			}
+		}
+	}
+}
+
+// dots is the part of task for few output channels.
+func (g *gather) dots(segs []segment, first, last, taps int, init []float32, beta float32) {
+	out := g.to.channels
+	size := g.packing.taps * g.packing.in
+	var sums [2 * mr]float32
+	for o := 0; o < out; o += 2 {
+		for i := first; i < last; i++ {
+			dots(&sums, segs[(i-first)*taps:][:taps], g.filter[o*size:], size)
+			at, rows := g.tile(i)
+			for r := range rows {
+				for j, sum := range sums[2*r:][:min(2, out-o)] {
+					to := &g.dst[(at+r*g.phase.step)*out+o+j]
+					switch {
+					case beta == 0:
+						*to = sum
+					case init != nil:
+						*to = beta*init[o+j] + sum
+					default:
+						*to = beta**to + sum
+					}
+				}
 			}
 		}
 	}
@@ -291,7 +349,14 @@ func (g *gather) segments(segs []segment, i int, taps []tap, c, n int) {
 	pixel := i/g.tiles*g.line + i%g.tiles*mr // of the phase
 	pixels := min(mr, g.line-i%g.tiles*mr)
 	for t := range taps {
-		segs[t].b, segs[t].n = (taps[t].index*from.channels+c)*nr, n
+		segs[t].b, segs[t].n = taps[t].index*from.channels+c, n
+		if !g.narrow {
+			segs[t].b *= nr
+			continue
+		}
+		for r := pixels; r < mr; r++ { // which dots reads
+			segs[t].rows[r] = &zeros[0]
+		}
 	}
 	x, y := pixel%p.width, pixel/p.width
 	row, y := y/p.height, y%p.height

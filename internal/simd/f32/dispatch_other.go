@@ -6,6 +6,8 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 	tileGo(rows, segs, off, sa, b, sb, c, ldc, d, ldd, alpha, beta)
 }
 
+func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) { dotsGo(sums, segs, b, ldb) }
+
 func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	packRows8Go(dst, stride, src, ld, k)
 }

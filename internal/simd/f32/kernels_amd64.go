@@ -9,6 +9,11 @@ package f32
 //go:noescape
 func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 
+// dotsAVX2 is dots with AVX2 and FMA.
+//
+//go:noescape
+func dotsAVX2(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)
+
 // packRows8AVX2 is packRows8 with AVX2.
 //
 //go:noescape

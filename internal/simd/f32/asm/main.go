@@ -12,6 +12,7 @@ func main() {
 	ConstraintExpr("!purego")
 	tables()
 	tile()
+	dots()
 	packRows8()
 	elementwises()
 	largest()
