@@ -38,8 +38,8 @@ func SiLUGrad(dx, dy, x []float32) {
 //
 // Values of −Inf get 0. A row of −Inf alone, and a row with +Inf or NaN, gives NaN.
 func Softmax(dst, x []float32, rows, n int) {
-	checkLen("dst", dst, rows*n)
-	checkLen("x", x, rows*n)
+	checkLen("dst", dst, rows, n)
+	checkLen("x", x, rows, n)
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.n = dst, x, n
@@ -49,9 +49,9 @@ func Softmax(dst, x []float32, rows, n int) {
 // SoftmaxGrad writes the gradient of x for the gradient dy of y = softmax(x) into
 // dx, rows×n: y_j (dy_j − Σ_i dy_i y_i), the sum in float64. dx may be dy or y.
 func SoftmaxGrad(dx, dy, y []float32, rows, n int) {
-	checkLen("dx", dx, rows*n)
-	checkLen("dy", dy, rows*n)
-	checkLen("y", y, rows*n)
+	checkLen("dx", dx, rows, n)
+	checkLen("dy", dy, rows, n)
+	checkLen("y", y, rows, n)
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.second, w.src, w.n = dx, dy, y, n

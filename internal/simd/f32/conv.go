@@ -3,6 +3,7 @@ package f32
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"snrlab/internal/freelist"
 	"snrlab/internal/par"
@@ -59,15 +60,25 @@ func (c Conv) check(x, y, w []float32) {
 	if err := c.Validate(); err != nil {
 		panic(err.Error())
 	}
-	checkLen("x", x, c.Rows*c.Height*c.Width*c.In)
-	checkLen("y", y, c.Rows*c.OutHeight()*c.OutWidth()*c.Out)
-	checkLen("w", w, c.KernelHeight*c.KernelWidth*c.In*c.Out)
+	checkLen("x", x, c.Rows, c.Height, c.Width, c.In)
+	checkLen("y", y, c.Rows, c.OutHeight(), c.OutWidth(), c.Out)
+	checkLen("w", w, c.KernelHeight, c.KernelWidth, c.In, c.Out)
 }
 
-// checkLen panics unless x has n values.
-func checkLen(name string, x []float32, n int) {
-	if len(x) < n {
-		panic(fmt.Sprintf("f32: %s needs %d values, got %d", name, n, len(x)))
+// checkLen panics unless x has a value for every index of an array of that
+// shape, whose product may be beyond int.
+func checkLen(name string, x []float32, shape ...int) {
+	need, room := 1, len(x)
+	for _, n := range shape {
+		if n == 0 {
+			return
+		}
+	}
+	for _, n := range shape {
+		if n < 0 || need > room/n {
+			panic(fmt.Sprintf("f32: %s needs values for the shape %v, got %d", name, slices.Clone(shape), len(x))) // the clone keeps shape on the stack
+		}
+		need *= n
 	}
 }
 
@@ -75,6 +86,9 @@ func checkLen(name string, x []float32, n int) {
 // is nil for zeros. y must not overlap the others.
 func (c Conv) Forward(y, x, w, bias []float32) {
 	c.check(x, y, w)
+	if c.Rows == 0 {
+		return
+	}
 	g := gathers.Get()
 	defer g.release()
 	taps := c.KernelHeight * c.KernelWidth
@@ -99,6 +113,9 @@ func (c Conv) Forward(y, x, w, bias []float32) {
 // reading it. dx must not overlap the others.
 func (c Conv) InputGrad(dx, dy, w []float32, beta float32) {
 	c.check(dx, dy, w)
+	if c.Rows == 0 {
+		return
+	}
 	g := gathers.Get()
 	defer g.release()
 	g.pack(w, c.KernelHeight*c.KernelWidth, c.Out, c.In, true)
@@ -231,13 +248,10 @@ func (g *gather) run(rows int) {
 	p := &g.phase
 	g.line, g.lines = p.width, rows*p.height
 	if p.step == 1 { // lines join
-		g.line, g.lines = g.line*g.lines, min(1, g.lines)
+		g.line, g.lines = g.line*g.lines, 1
 	}
 	g.tiles = (g.line + mr - 1) / mr
 	tiles, count := g.lines*g.tiles, panels(g.to.channels)
-	if tiles == 0 {
-		return
-	}
 	flops := 2 * min(tiles, maxTiles) * mr * g.to.channels * max(1, len(g.taps)*g.from.channels)
 	rowTasks := (tiles + maxTiles - 1) / maxTiles
 	g.colTasks = min((2*runtime.GOMAXPROCS(0)+rowTasks-1)/rowTasks, 1+flops/flopGrain, count)

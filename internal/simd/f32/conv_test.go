@@ -238,13 +238,15 @@ func TestConv_Refuses(t *testing.T) {
 	nx, ny, nw := good.sizes()
 	x, y, w := make([]float32, nx), make([]float32, ny), make([]float32, nw)
 	for name, f := range map[string]func(){
-		"invalid shape": func() { Conv{}.Forward(y, x, w, nil) },
-		"short x":       func() { good.Forward(y, x[1:], w, nil) },
-		"short y":       func() { good.Forward(y[1:], x, w, nil) },
-		"short w":       func() { good.Forward(y, x, w[1:], nil) },
-		"short bias":    func() { good.Forward(y, x, w, make([]float32, 3)) },
-		"short dx":      func() { good.InputGrad(x[1:], y, w, 0) },
-		"short dw":      func() { good.FilterGrad(w[1:], x, y, 0) },
+		"invalid shape":      func() { Conv{}.Forward(y, x, w, nil) },
+		"short x":            func() { good.Forward(y, x[1:], w, nil) },
+		"short y":            func() { good.Forward(y[1:], x, w, nil) },
+		"short w":            func() { good.Forward(y, x, w[1:], nil) },
+		"short bias":         func() { good.Forward(y, x, w, make([]float32, 3)) },
+		"short dx":           func() { good.InputGrad(x[1:], y, w, 0) },
+		"product beyond int": func() { Conv{1 << 32, 1 << 32, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0}.Forward(y, x, w, nil) },
+		"rows beyond int":    func() { SumRows(w, x, 1<<32, 1<<32, 0) },
+		"short dw":           func() { good.FilterGrad(w[1:], x, y, 0) },
 	} {
 		if !panics(f) {
 			t.Errorf("%s: no panic", name)

@@ -61,7 +61,7 @@ func checkMatrix(name string, trans bool, rows, cols int, x []float32, ld int) {
 	if trans {
 		rows, cols = cols, rows
 	}
-	if rows < 0 || cols < 0 || ld < cols || rows > 0 && cols > 0 && (rows-1)*ld+cols > len(x) {
+	if rows < 0 || cols < 0 || ld < cols || rows > 0 && cols > 0 && (len(x) < cols || rows-1 > (len(x)-cols)/ld) {
 		panic(fmt.Sprintf("f32: %s needs %d rows of %d with leading dimension %d, got %d values", name, rows, cols, ld, len(x)))
 	}
 }

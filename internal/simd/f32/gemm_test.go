@@ -220,6 +220,8 @@ func TestGemm_Refuses(t *testing.T) {
 		"short B":     func() { Gemm(false, true, 3, 4, 4, 1, x, 4, x, 4, 0, x, 4) },
 		"short C":     func() { Gemm(false, false, 3, 5, 1, 1, x, 1, x, 5, 0, x, 5) },
 		"lda below k": func() { Gemm(false, false, 3, 3, 4, 1, x, 3, x, 3, 0, x, 3) },
+		"huge lda":    func() { Gemm(false, false, 5, 3, 4, 1, x, 1<<62, x, 3, 0, x, 3) },
+		"huge m":      func() { Gemm(false, false, 1<<62, 3, 4, 1, x, 4, x, 3, 0, x, 3) },
 		"negative m":  func() { Gemm(false, false, -1, 3, 4, 1, x, 4, x, 3, 0, x, 3) },
 	} {
 		if !panics(f) {

@@ -23,8 +23,8 @@ type GroupNorm struct {
 // a group, the variance is within n·2⁻⁵²·(var + mean²) of the exact one.
 func (g GroupNorm) Statistics(mean, rstd, x []float32) {
 	g.check(x)
-	checkLen("mean", mean, g.Rows*g.Groups)
-	checkLen("rstd", rstd, g.Rows*g.Groups)
+	checkLen("mean", mean, g.Rows, g.Groups)
+	checkLen("rstd", rstd, g.Rows, g.Groups)
 	w := passes.Get()
 	defer w.release()
 	w.norm, w.mean, w.rstd, w.src = g, mean, rstd, x
@@ -46,7 +46,7 @@ func (g GroupNorm) Apply(y, x, mean, rstd, gamma, beta []float32, silu bool) {
 // Apply writes with silu, into dy. y is computed anew from x. dy may be dz.
 func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 	g.check(x)
-	checkLen("dz", dz, g.Rows*g.Pixels*g.Channels)
+	checkLen("dz", dz, g.Rows, g.Pixels, g.Channels)
 	w := passes.Get()
 	defer w.release()
 	w.second = dz
@@ -63,7 +63,7 @@ func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 // and then rows in order. dx may be dy.
 func (g GroupNorm) Grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma []float32) {
 	g.check(x)
-	checkLen("dy", dy, g.Rows*g.Pixels*g.Channels)
+	checkLen("dy", dy, g.Rows, g.Pixels, g.Channels)
 	checkLen("dgamma", dgamma, g.Channels)
 	checkLen("dbeta", dbeta, g.Channels)
 	w := passes.Get()
@@ -89,7 +89,7 @@ func (g GroupNorm) check(x []float32) {
 	if g.Rows < 0 || g.Pixels < 1 || g.Groups < 1 || g.Channels < g.Groups || g.Channels%g.Groups != 0 {
 		panic("f32: GroupNorm needs pixels, and channels that groups divide")
 	}
-	checkLen("x", x, g.Rows*g.Pixels*g.Channels)
+	checkLen("x", x, g.Rows, g.Pixels, g.Channels)
 }
 
 func (w *pass) statistics(lo, hi int) {
@@ -118,9 +118,9 @@ func (w *pass) statistics(lo, hi int) {
 
 // start takes over what passes of a normalisation share. beta may be nil.
 func (w *pass) start(g GroupNorm, dst, x, mean, rstd, gamma, beta []float32) {
-	checkLen("the result", dst, g.Rows*g.Pixels*g.Channels)
-	checkLen("mean", mean, g.Rows*g.Groups)
-	checkLen("rstd", rstd, g.Rows*g.Groups)
+	checkLen("the result", dst, g.Rows, g.Pixels, g.Channels)
+	checkLen("mean", mean, g.Rows, g.Groups)
+	checkLen("rstd", rstd, g.Rows, g.Groups)
 	checkLen("gamma", gamma, g.Channels)
 	if beta != nil {
 		checkLen("beta", beta, g.Channels)

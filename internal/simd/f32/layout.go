@@ -16,8 +16,8 @@ func ChannelsFirst(dst, src []float32, rows, channels, pixels int) {
 // FilterLast writes a filter [out, in, taps], the order of torch, into dst as
 // [taps, in, out]. dst must not overlap src.
 func FilterLast(dst, src []float32, out, in, taps int) {
-	checkLen("dst", dst, out*in*taps)
-	checkLen("src", src, out*in*taps)
+	checkLen("dst", dst, out, in, taps)
+	checkLen("src", src, out, in, taps)
 	for i := range in {
 		for t := range taps {
 			row := dst[(t*in+i)*out:][:out]
@@ -30,8 +30,8 @@ func FilterLast(dst, src []float32, out, in, taps int) {
 
 // FilterFirst is the inverse of [FilterLast].
 func FilterFirst(dst, src []float32, out, in, taps int) {
-	checkLen("dst", dst, out*in*taps)
-	checkLen("src", src, out*in*taps)
+	checkLen("dst", dst, out, in, taps)
+	checkLen("src", src, out, in, taps)
 	for i := range in {
 		for t := range taps {
 			for o, v := range src[(t*in+i)*out:][:out] {
@@ -46,8 +46,8 @@ const moveGrain = 1 << 15
 
 // transposeAll transposes count matrices of m×n.
 func transposeAll(dst, src []float32, count, m, n int) {
-	checkLen("dst", dst, count*m*n)
-	checkLen("src", src, count*m*n)
+	checkLen("dst", dst, count, m, n)
+	checkLen("src", src, count, m, n)
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.m, w.n = dst, src, m, n
@@ -86,7 +86,7 @@ func transpose(dst, src []float32, m, n int) {
 // float64. β = 0 overwrites dst without reading it.
 func SumRows(dst, x []float32, rows, n int, beta float32) {
 	checkLen("dst", dst, n)
-	checkLen("x", x, rows*n)
+	checkLen("x", x, rows, n)
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.rows, w.n, w.beta = dst, x, rows, n, beta
