@@ -76,13 +76,23 @@ func (w *pass) softmax(lo, hi int) {
 func (w *pass) softmaxGrad(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dx, dy, y := w.dst[i*w.n:(i+1)*w.n], w.second[i*w.n:(i+1)*w.n], w.src[i*w.n:(i+1)*w.n]
-		sum := 0.0
-		for j, v := range dy {
-			sum += float64(v) * float64(y[j])
-		}
-		mean := float32(sum)
-		for j, v := range dy {
-			dx[j] = y[j] * (v - mean)
-		}
+		shiftedProduct(dx, dy, y, float32(dot(dy, y)))
 	}
+}
+
+// dot returns Σ x_j y_j in float64, in which the products are exact. The order of
+// the sum is a function of the length alone.
+func dot(x, y []float32) (sum float64) {
+	var unused, products [momentWidth]float64
+	whole := len(x) / momentWidth * momentWidth
+	if whole > 0 { // lanes are summed like channels
+		moments(&unused, &products, momentWidth, x, y, momentWidth, whole/momentWidth)
+	}
+	for _, v := range products {
+		sum += v
+	}
+	for j, v := range x[whole:] {
+		sum += float64(v) * float64(y[whole+j])
+	}
+	return sum
 }

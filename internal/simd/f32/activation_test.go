@@ -96,9 +96,10 @@ func TestElementwise_Invariant(t *testing.T) {
 		x := normals(41)
 		for name, f := range map[string]func(dst, x []float32){
 			"Exp": Exp, "SiLU": SiLU,
-			"SiLUGrad": func(dst, x []float32) { SiLUGrad(dst, x, x) },
-			"affine":   func(dst, x []float32) { affine(dst, x, x, x) },
-			"scaled":   func(dst, x []float32) { scaled(dst, x, 1.7) },
+			"SiLUGrad":       func(dst, x []float32) { SiLUGrad(dst, x, x) },
+			"affine":         func(dst, x []float32) { affine(dst, x, x, x) },
+			"shiftedProduct": func(dst, x []float32) { shiftedProduct(dst, x, x, 0.3) },
+			"scaled":         func(dst, x []float32) { scaled(dst, x, 1.7) },
 		} {
 			want := make([]float32, len(x))
 			f(want, x)

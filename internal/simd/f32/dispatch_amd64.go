@@ -53,6 +53,14 @@ func scaled(dst, src []float32, factor float32) {
 	scaledGo(dst, src, factor)
 }
 
+func shiftedProduct(dst, x, y []float32, shift float32) {
+	if avx2 {
+		shiftedProductAVX2(first(dst), first(x), first(y), len(x), shift)
+		return
+	}
+	shiftedProductGo(dst, x, y, shift)
+}
+
 func silu(dst, x []float32) {
 	if avx2 {
 		siluAVX2(first(dst), first(x), len(x))

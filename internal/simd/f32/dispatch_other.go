@@ -16,6 +16,8 @@ func expShifted(dst, src []float32, shift float32) (sum float32) { return expGo(
 
 func scaled(dst, src []float32, factor float32) { scaledGo(dst, src, factor) }
 
+func shiftedProduct(dst, x, y []float32, shift float32) { shiftedProductGo(dst, x, y, shift) }
+
 func silu(dst, x []float32) { siluGo(dst, x) }
 
 func siluGrad(dst, dy, x []float32) { siluGradGo(dst, dy, x) }

@@ -29,6 +29,11 @@ func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
 //go:noescape
 func scaleAVX2(dst *float32, src *float32, n int, factor float32)
 
+// shiftedProductAVX2 writes (x − shift) y into dst.
+//
+//go:noescape
+func shiftedProductAVX2(dst *float32, x *float32, y *float32, n int, shift float32)
+
 // siluAVX2 writes x σ(x) into dst.
 //
 //go:noescape

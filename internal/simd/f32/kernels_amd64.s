@@ -1376,6 +1376,66 @@ done:
 	VZEROUPPER
 	RET
 
+// func shiftedProductAVX2(dst *float32, x *float32, y *float32, n int, shift float32)
+// Requires: AVX
+TEXT ·shiftedProductAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS shift+32(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y1
+	VMOVUPS 32(DX), Y2
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	ADDQ    $0x40, BX
+	VSUBPS  Y0, Y1, Y1
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y1, Y1
+	VMULPS  Y4, Y2, Y2
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y2
+	ADDQ    $0x20, BX
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VMASKMOVPS (BX), Y1, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func siluAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·siluAVX2(SB), NOSPLIT, $0-24

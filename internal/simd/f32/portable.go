@@ -20,6 +20,14 @@ func scaledGo(dst, src []float32, factor float32) {
 	}
 }
 
+// shiftedProductGo writes (x − shift) y into dst.
+func shiftedProductGo(dst, x, y []float32, shift float32) {
+	dst, y = dst[:len(x)], y[:len(x)]
+	for i, v := range x {
+		dst[i] = (v - shift) * y[i]
+	}
+}
+
 // siluGo writes x σ(x) into dst.
 func siluGo(dst, x []float32) {
 	dst = dst[:len(x)]

@@ -222,6 +222,16 @@ func elementwises() {
 			each(in[0], func(i int) { VMULPS(number, in[0][i], in[0][i]) })
 			return in[0]
 		})
+	elementwise("shiftedProductAVX2", "func(dst, x, y *float32, n int, shift float32)",
+		"shiftedProductAVX2 writes (x − shift) y into dst.",
+		[]string{"x", "y"}, false,
+		func() { number = broadcast("shift") },
+		func(in [][]VecVirtual) []VecVirtual {
+			x, y := in[0], in[1]
+			each(x, func(i int) { VSUBPS(number, x[i], x[i]) })
+			each(x, func(i int) { VMULPS(y[i], x[i], x[i]) })
+			return x
+		})
 	elementwise("siluAVX2", "func(dst, x *float32, n int)",
 		"siluAVX2 writes x σ(x) into dst.",
 		[]string{"x"}, false, none,
