@@ -11,7 +11,7 @@ demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
 
 test: ## every test
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 15m ./...
 
 conform: ## our solvers against recorded runs of other programs (GOLDEN=FOLDER for more of them)
 	$(GO) run ./cmd/snrlab conform $(GOLDEN)
@@ -31,7 +31,7 @@ generate-check: ## go generate changes nothing
 	sh scripts/generate-check.sh
 
 race: ## the race detector on the short tests
-	$(GO) test -race -short -timeout 15m ./...
+	$(GO) test -race -short -timeout 20m ./...
 
 portable: ## the kernels' portable form, which other processors use
 	$(GO) test -short -tags purego ./internal/simd/... ./models/... ./solvers

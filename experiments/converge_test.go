@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -18,6 +19,7 @@ import (
 // both starts, and every stochastic one on its own Brownian path. On more steps and
 // problems TestMeasureOrders_Order says so.
 func TestConverge_Order(t *testing.T) {
+	race.Measures(t)
 	c := DefaultConverge()
 	c.Steps, c.FineSteps = []int{320, 640}, 5120
 	tab, err := c.Run(context.Background(), Options{})

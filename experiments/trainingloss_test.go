@@ -3,6 +3,7 @@ package experiments
 import (
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/study"
 )
 
@@ -49,6 +50,7 @@ func TestDifficulty(t *testing.T) {
 }
 
 func TestLearnedSchedule(t *testing.T) {
+	race.Measures(t)
 	s := shrunk(t, "learned-schedule", "models", "gm2d", "rows", "1024", "draws", "4000", "levels", "61", "knots", "21", "rounds", "2", "bins", "8", "steps", "8")
 	for claim, want := range map[string]study.Verdict{
 		"On gm2d the learned schedule has at most half of the variance of the cosine schedule, for the objective elbo":       study.Yes,

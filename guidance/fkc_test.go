@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -60,6 +61,7 @@ func particles(t testing.TB, f FKC, d models.Denoiser, g schedules.Grid, n int, 
 // resampling adds to both, and steps of order 1 take up to 0.02 off a variance:
 // half of what lies between the laws.
 func TestFKC_Golden(t *testing.T) {
+	race.Measures(t)
 	tilt := tiltedGaussians(t)
 	d := must(New(tilt.To, tilt.From, Constant{2}, Rescale{}))(t)
 	g := grid(t, "cosine(min=-Inf)", "uniform-t(last=zero)", 240)

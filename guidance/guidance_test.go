@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -81,6 +82,7 @@ func flow(t testing.TB, d models.Denoiser, g schedules.Grid, z []float64) []floa
 // 4 sd/√n of a mean and 4 sd/√(2n) of a deviation, half a unit of the last digit
 // beside. The quantiles have none. The tilted moments have rounding alone.
 func TestGuided_Golden(t *testing.T) {
+	race.Measures(t)
 	m := twoClasses(t)
 	g := grid(t, "edm", "karras(last=zero)", 200)
 	z := quantiles(1000)
@@ -143,6 +145,7 @@ func TestGuided_Limit(t *testing.T) {
 // standard errors, 4 √(1/1000) = 13 percent. Ours start at a lattice, whose own
 // error is below a percent.
 func TestGuided_Golden_autoguidance(t *testing.T) {
+	race.Measures(t)
 	m := models.GM2D()
 	good, bad := must(m.Widened(1.2))(t), must(m.Widened(2))(t)
 	means, vars := [][2]float64{{-0.60, 0.24}, {0.48, 0.54}, {0.18, -0.66}}, []float64{0.02, 0.04, 0.03}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snrlab/internal/integral"
+	"snrlab/internal/race"
 	"snrlab/rng"
 )
 
@@ -29,6 +30,7 @@ func (g gaussian) moments(lo, hi, step float64) *Moments {
 }
 
 func TestMoments_AgreesWith_ClosedForm(t *testing.T) {
+	race.Measures(t)
 	g := gaussian{2.3, 2.3}
 	m := g.moments(-20, 20, 0.05)
 	for _, name := range []string{"eps-cosine(density=uniform(min=-20,max=20))", "min-snr(density=truncated(min=-20,max=20))", "laplace", "edm(density=truncated(density=log-normal,min=-20,max=20))"} {
@@ -67,9 +69,13 @@ func TestMoments_AgreesWith_ClosedForm(t *testing.T) {
 			tail := func(l float64) float64 {
 				return integral.Of(func(l float64) float64 { return g.mse(l) * g.mse(l) * math.Exp(2*l) }, l, 20, 1e-12)
 			}
-			cut := -20.0
-			for tail(cut) > tail(-20)/2 {
-				cut += 0.01
+			cut, end, half := -20.0, 20.0, tail(-20)/2
+			for end-cut > 1e-4 {
+				if mid := (cut + end) / 2; tail(mid) > half {
+					cut = mid
+				} else {
+					end = mid
+				}
 			}
 			if want := (20 - cut) / 40; math.Abs(e.Carriers-want) > 2e-3 {
 				t.Errorf("%s: %g of the draws carry half, expected %g", name, e.Carriers, want)

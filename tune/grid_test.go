@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -79,6 +80,7 @@ func TestShortest(t *testing.T) {
 // The predictor that sees the levels comes within 5 % of the r that is searched
 // step by step, and below DPM-Solver-2.
 func TestAMED(t *testing.T) {
+	race.Measures(t)
 	tuning, fresh := task(t, models.GM2D(), 256, 7), task(t, models.GM2D(), 1024, 8)
 	grid := levelsOf(t, schedules.Karras{Rho: 7}, 4)
 	shared, err := SharedR(ctx, tuning, grid, 99)

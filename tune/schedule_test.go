@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/snr"
@@ -72,6 +73,7 @@ func TestSpread_Property(t *testing.T) {
 
 // On Gaussian data the best density is known: p* ∝ w E l in x₀ units, as E l² = 3 (E l)².
 func TestScheduleFit_AgreesWith_Optimum(t *testing.T) {
+	race.Measures(t)
 	truth, err := models.IsotropicGaussian(1, 1)
 	if err != nil {
 		t.Fatal(err)

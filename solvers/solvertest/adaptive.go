@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -52,13 +53,13 @@ func RunAdaptive(t *testing.T, with func(tol float64) solvers.Solver) {
 	t.Run("Refuses", func(t *testing.T) { refuses(t, s) })
 	t.Run("Ends", func(t *testing.T) { ends(t, s) })
 	if p.Stochastic {
-		t.Run("Law", func(t *testing.T) { adaptiveLaw(t, with(0.01)) })
+		t.Run("Law", func(t *testing.T) { race.Measures(t); adaptiveLaw(t, with(0.01)) })
 		return
 	}
 	if p.PathFree {
 		t.Run("PathFree", func(t *testing.T) { adaptivePathFree(t, with(1e-8)) })
 	}
-	t.Run("Tolerance", func(t *testing.T) { proportional(t, with) })
+	t.Run("Tolerance", func(t *testing.T) { race.Measures(t); proportional(t, with) })
 }
 
 // visit is one attempt of a row.

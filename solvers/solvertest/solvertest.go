@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -60,10 +61,10 @@ func Run(t *testing.T, s solvers.Solver) {
 		return
 	}
 	if s.Properties().Stochastic {
-		t.Run("Law", func(t *testing.T) { law(t, s) })
+		t.Run("Law", func(t *testing.T) { race.Measures(t); law(t, s) })
 	} else {
-		t.Run("Order", func(t *testing.T) { order(t, s) })
-		t.Run("Stiff", func(t *testing.T) { stiff(t, s) })
+		t.Run("Order", func(t *testing.T) { race.Measures(t); order(t, s) })
+		t.Run("Stiff", func(t *testing.T) { race.Measures(t); stiff(t, s) })
 	}
 }
 
