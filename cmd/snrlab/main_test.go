@@ -161,7 +161,7 @@ func TestPermute(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"snrlab", "snrlab"},
 		{"snrlab run a --out=x b", "snrlab run --out=x a b"},
-		{"snrlab run a --out", "snrlab run --out a"},
+		{"snrlab run a --out", "snrlab run --out"}, // an error, not a run of nothing into a
 		{"snrlab run a -- --json", "snrlab run a -- --json"},
 		{"snrlab compare --class -1", "snrlab compare --class -1"},
 		{"snrlab schedule -5 edm --json", "snrlab schedule --json -5 edm"},

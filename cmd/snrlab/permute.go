@@ -25,10 +25,15 @@ func permute(app *cli.App, args []string) []string {
 				i = len(rest)
 			case len(a) > 1 && a[0] == '-' && !isNumber(a):
 				front = append(front, a)
-				if !strings.Contains(a, "=") && takesValue(flags, a) && i+1 < len(rest) {
-					i++
-					front = append(front, rest[i])
+				if strings.Contains(a, "=") || !takesValue(flags, a) {
+					break
 				}
+				if i+1 == len(rest) {
+					// Without its value it must stay last: an argument would be taken for it.
+					return append(out, front...)
+				}
+				i++
+				front = append(front, rest[i])
 			default:
 				switch c := find(commands, a); {
 				case len(back) > 0 || len(commands) == 0:
