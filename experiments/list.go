@@ -12,6 +12,7 @@ import (
 	"snrlab/internal/spec"
 	"snrlab/schedules"
 	"snrlab/solvers"
+	"snrlab/upsample"
 )
 
 // Listing is what there is, with one line for each.
@@ -24,6 +25,7 @@ type Listing struct {
 	Densities []Item       `json:"densities,omitempty"`
 	Losses    []Item       `json:"losses,omitempty"`
 	Guidance  []Item       `json:"guidance,omitempty"`
+	Upsample  []Item       `json:"upsample,omitempty"`
 	Models    []Item       `json:"models,omitempty"`
 	Recipes   []Item       `json:"recipes,omitempty"`
 }
@@ -48,7 +50,7 @@ type SolverItem struct {
 
 // Kinds are the lists that [List] knows.
 func Kinds() []string {
-	return []string{"solvers", "schedules", "spacings", "paths", "weights", "densities", "losses", "guidance", "models", "recipes"}
+	return []string{"solvers", "schedules", "spacings", "paths", "weights", "densities", "losses", "guidance", "upsample", "models", "recipes"}
 }
 
 // List lists one kind, or everything for "".
@@ -86,6 +88,9 @@ func List(kind string) (*Listing, error) {
 	}
 	if want("guidance") {
 		l.Guidance = slices.Concat(itemsOf(guidance.Rules()), itemsOf(guidance.Scales()), itemsOf(guidance.Thresholds()))
+	}
+	if want("upsample") {
+		l.Upsample = slices.Concat(itemsOf(upsample.Poolings()), itemsOf(upsample.Strengths()))
 	}
 	if want("models") {
 		for _, m := range Models() {
@@ -181,6 +186,7 @@ func (l *Listing) Text(w io.Writer) error {
 	items("densities (of λ)", l.Densities)
 	items("losses (training recipes: a weight and a density)", l.Losses)
 	items("guidance: rules, their scales and thresholds", l.Guidance)
+	items("upsample guidance: poolings and strengths θ(λ)", l.Upsample)
 	items("models", l.Models)
 	items("recipes", l.Recipes)
 	return t.flush(w)
