@@ -72,23 +72,17 @@ func (d *Difficulty) uses() uses {
 }
 
 func (d *Difficulty) plan(p *Plan, o Options) (job, error) {
-	var list []*Model
-	p.Inputs = map[string]string{}
-	for i, name := range d.Models {
-		m, err := openModel(name, o)
-		if err != nil {
-			return nil, err
-		}
-		for k, v := range m.Inputs {
-			p.Inputs[k] = v
-		}
+	list, err := openModels(p, d.Models, o)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range list {
 		for _, name := range d.Denoisers {
 			if _, err := degraded(name, m); err != nil {
 				return nil, fmt.Errorf("field denoisers: %w", err)
 			}
 		}
-		p.Parts = append(p.Parts, PlanPart{Name: name, Evals: int64(d.Rows[i]) * int64(d.Levels) * int64(2*len(d.Denoisers)+1)})
-		list = append(list, m)
+		p.Parts = append(p.Parts, PlanPart{Name: m.Name, Evals: int64(d.Rows[i]) * int64(d.Levels) * int64(2*len(d.Denoisers)+1)})
 	}
 	loss := study.Panel{X: "lambda", Series: "denoiser", LogY: true}
 	s := &study.Study{

@@ -111,16 +111,6 @@ func TestDuel_Refuses(t *testing.T) {
 		{`free-start(total={total})`, `free-start(total={total},smax=40)`, "different ends"},
 		{`["karras", "uniform-lambda"]`, `["karras", "arctan-log(c={total/4},k=0.02)"]`, "twice"},
 	} {
-		text := strings.Replace(smallDuel, c.from, c.to, 1)
-		if text == smallDuel {
-			t.Fatalf("%q changes nothing", c.from)
-		}
-		r, err := Parse("test", []byte(text))
-		if err == nil {
-			_, err = r.Plan(Options{})
-		}
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, expected an error with %q", c.to, err, c.want)
-		}
+		refusesChanged(t, smallDuel, c.from, c.to, c.want)
 	}
 }

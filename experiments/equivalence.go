@@ -69,15 +69,11 @@ func (e *Equivalence) Validate() error {
 func (e *Equivalence) seed() uint64 { return uint64(e.Key) }
 
 func (e *Equivalence) resolve() error {
-	for i := range e.Objectives {
-		if err := resolveName("objectives", &e.Objectives[i], schedules.ParseRecipe); err != nil {
-			return err
-		}
+	if err := resolveNames("objectives", e.Objectives, schedules.ParseRecipe); err != nil {
+		return err
 	}
-	for i := range e.Densities {
-		if err := resolveName("densities", &e.Densities[i], schedules.ParseDensity); err != nil {
-			return err
-		}
+	if err := resolveNames("densities", e.Densities, schedules.ParseDensity); err != nil {
+		return err
 	}
 	return nil
 }

@@ -155,12 +155,7 @@ func resolveGrid(schedule, spacing *string) error {
 
 // resolveSolvers rewrites the names of the solvers of a field in full.
 func resolveSolvers(field string, names []string) error {
-	for i := range names {
-		if err := resolveName(field, &names[i], solvers.Parse); err != nil {
-			return err
-		}
-	}
-	return nil
+	return resolveNames(field, names, solvers.Parse)
 }
 
 func resolveName[T fmt.Stringer](field string, name *string, parse func(string) (T, error)) error {
@@ -169,5 +164,15 @@ func resolveName[T fmt.Stringer](field string, name *string, parse func(string) 
 		return fmt.Errorf("field %s: %w", field, err)
 	}
 	*name = fullName(v, parse)
+	return nil
+}
+
+// resolveNames is [resolveName] of every name of a list.
+func resolveNames[T fmt.Stringer](field string, names []string, parse func(string) (T, error)) error {
+	for i := range names {
+		if err := resolveName(field, &names[i], parse); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -75,10 +75,8 @@ func (l *LearnedSchedule) Validate() error {
 func (l *LearnedSchedule) seed() uint64 { return uint64(l.Key) }
 
 func (l *LearnedSchedule) resolve() error {
-	for i := range l.Objectives {
-		if err := resolveName("objectives", &l.Objectives[i], schedules.ParseRecipe); err != nil {
-			return err
-		}
+	if err := resolveNames("objectives", l.Objectives, schedules.ParseRecipe); err != nil {
+		return err
 	}
 	return resolveName("cosine", &l.Cosine, schedules.ParseDensity)
 }
@@ -107,17 +105,11 @@ func (l *LearnedSchedule) plan(p *Plan, o Options) (job, error) {
 		}
 		losses = append(losses, r)
 	}
-	var list []*Model
-	p.Inputs = map[string]string{}
+	list, err := openModels(p, l.Models, o)
+	if err != nil {
+		return nil, err
+	}
 	for i, name := range l.Models {
-		m, err := openModel(name, o)
-		if err != nil {
-			return nil, err
-		}
-		for k, v := range m.Inputs {
-			p.Inputs[k] = v
-		}
-		list = append(list, m)
 		p.Parts = append(p.Parts, PlanPart{Name: name, Evals: 2*int64(l.Rows[i]*l.Levels) + int64(len(losses)*(2*l.Rounds+6)*l.Draws[i])})
 	}
 	s := &study.Study{

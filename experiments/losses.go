@@ -64,10 +64,8 @@ func (l *Losses) Validate() error {
 
 func (l *Losses) resolve() error {
 	for field, names := range map[string][]string{"losses": l.Losses, "same": l.Same, "monotone": l.Monotone} {
-		for i := range names {
-			if err := resolveName(field, &names[i], schedules.ParseRecipe); err != nil {
-				return err
-			}
+		if err := resolveNames(field, names, schedules.ParseRecipe); err != nil {
+			return err
 		}
 	}
 	return nil

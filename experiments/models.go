@@ -89,6 +89,21 @@ func openModel(name string, o Options) (*Model, error) {
 	return nil, fmt.Errorf("field model: unknown model %q%s", name, spec.Suggest(name, names))
 }
 
+// openModels opens the models of a recipe and puts what they read into its plan.
+func openModels(p *Plan, names []string, o Options) ([]*Model, error) {
+	var list []*Model
+	p.Inputs = map[string]string{}
+	for _, name := range names {
+		m, err := openModel(name, o)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(p.Inputs, m.Inputs)
+		list = append(list, m)
+	}
+	return list, nil
+}
+
 func zoo[M models.Exact](open func() M) func(string, Options) (*Model, error) {
 	return func(string, Options) (*Model, error) { return &Model{Exact: open()}, nil }
 }

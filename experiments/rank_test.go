@@ -225,6 +225,23 @@ func TestRank_Resume(t *testing.T) {
 	}
 }
 
+// refusesChanged fails unless a recipe with one piece of its text changed is
+// refused before any work, with want in the error.
+func refusesChanged(t *testing.T, recipe, from, to, want string) {
+	t.Helper()
+	text := strings.Replace(recipe, from, to, 1)
+	if text == recipe {
+		t.Fatalf("%q changes nothing", from)
+	}
+	r, err := Parse("test", []byte(text))
+	if err == nil {
+		_, err = r.Plan(Options{})
+	}
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: got %v, expected an error with %q", to, err, want)
+	}
+}
+
 func TestRank_Refuses(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{`"uniform-lambda"`, `"karras(last=zero)"`, "errors of different ends"},
@@ -238,17 +255,7 @@ func TestRank_Refuses(t *testing.T) {
 		{`resamples = 50`, `tolerances = [2.0]`, "tolerances"},
 		{`tuning_rows = [60]`, "tuning_rows = [60]\nscreen_rows = [61]", "field screen_rows is 61"},
 	} {
-		text := strings.Replace(smallRank, c.from, c.to, 1)
-		if text == smallRank {
-			t.Fatalf("%q changes nothing", c.from)
-		}
-		r, err := Parse("test", []byte(text))
-		if err == nil {
-			_, err = r.Plan(Options{})
-		}
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, expected an error with %q", c.to, err, c.want)
-		}
+		refusesChanged(t, smallRank, c.from, c.to, c.want)
 	}
 	r := parse(t, strings.Replace(smallRank, `"ddim", "euler", "heun", "dpmpp-2m", "ddim(eta=1)"`, `"heun"`, 1))
 	if err := r.Set("budgets", "1"); err != nil {

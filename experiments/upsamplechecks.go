@@ -65,10 +65,8 @@ func (e *UpsampleChecks) Validate() error {
 }
 
 func (e *UpsampleChecks) resolve() error {
-	for i := range e.Poolings {
-		if err := resolveName("poolings", &e.Poolings[i], upsample.ParsePooling); err != nil {
-			return err
-		}
+	if err := resolveNames("poolings", e.Poolings, upsample.ParsePooling); err != nil {
+		return err
 	}
 	return e.Upsampling.resolve()
 }

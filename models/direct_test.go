@@ -244,3 +244,24 @@ func worst(a, b []float64) (diff float64, at int) {
 	}
 	return diff, at
 }
+
+// agrees holds what a model says of the state x, its D, (Cov v) and log p, to the
+// direct answer, and returns the direct covariance.
+func agrees(t *testing.T, where string, ref direct, at schedules.Level, label int, x, v, got, cov []float64, logp float64) *mat.Dense {
+	t.Helper()
+	mean, c, lp := ref.answer(x, at, label)
+	var want mat.VecDense
+	want.MulVec(c, mat.NewVecDense(len(v), v))
+	// The reference solves with covariances of condition up to 1e4
+	// and takes E[x₀x₀ᵀ] − DDᵀ: 1e-16·1e4 with room for both.
+	if d, j := worst(got, mean); d > 1e-11 {
+		t.Errorf("%s: D[%d] = %.15g, direct %.15g", where, j, got[j], mean[j])
+	}
+	if d, j := worst(cov, want.RawVector().Data); d > 1e-11 {
+		t.Errorf("%s: (Cov v)[%d] = %.15g, direct %.15g", where, j, cov[j], want.AtVec(j))
+	}
+	if math.Abs(logp-lp) > 1e-10 {
+		t.Errorf("%s: log p = %.15g, direct %.15g", where, logp, lp)
+	}
+	return c
+}

@@ -166,20 +166,7 @@ func TestField_AgreesWith_Direct(t *testing.T) {
 			}
 			for i := range n {
 				row := func(a []float64) []float64 { return a[i*d : (i+1)*d] }
-				mean, c, lp := ref.answer(row(x), at, labels[i])
-				var want mat.VecDense
-				want.MulVec(c, mat.NewVecDense(d, row(v)))
-				// The reference solves with covariances of condition up to 1e4
-				// and takes E[x₀x₀ᵀ] − DDᵀ: 1e-16·1e4 with room for both.
-				if d, j := worst(row(got), mean); d > 1e-11 {
-					t.Errorf("%s %+v row %d: D[%d] = %.15g, direct %.15g", name, at, i, j, row(got)[j], mean[j])
-				}
-				if d, j := worst(row(cov), want.RawVector().Data); d > 1e-11 {
-					t.Errorf("%s %+v row %d: (Cov v)[%d] = %.15g, direct %.15g", name, at, i, j, row(cov)[j], want.AtVec(j))
-				}
-				if math.Abs(logp[i]-lp) > 1e-10 {
-					t.Errorf("%s %+v row %d: log p = %.15g, direct %.15g", name, at, i, logp[i], lp)
-				}
+				c := agrees(t, fmt.Sprintf("%s %+v row %d", name, at, i), ref, at, labels[i], row(x), row(v), row(got), row(cov), logp[i])
 				if tr := mat.Trace(c); math.Abs(trace[i]-tr) > 1e-10 {
 					t.Errorf("%s %+v row %d: trace %.15g, direct %.15g", name, at, i, trace[i], tr)
 				}

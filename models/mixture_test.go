@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/big"
 	"runtime"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"gonum.org/v1/gonum/mat"
 
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -45,20 +44,7 @@ func TestMixture_AgreesWith_Direct(t *testing.T) {
 			}
 			for i := range n {
 				row := func(a []float64) []float64 { return a[i*testDim : (i+1)*testDim] }
-				mean, c, lp := ref.answer(row(x), at, labels[i])
-				var want mat.VecDense
-				want.MulVec(c, mat.NewVecDense(testDim, row(v)))
-				// The reference solves with covariances of condition up to 1e4
-				// and takes E[x₀x₀ᵀ] − DDᵀ: 1e-16·1e4 with room for both.
-				if d, j := worst(row(got), mean); d > 1e-11 {
-					t.Errorf("%s %+v row %d: D[%d] = %.15g, direct %.15g", name, at, i, j, row(got)[j], mean[j])
-				}
-				if d, j := worst(row(cov), want.RawVector().Data); d > 1e-11 {
-					t.Errorf("%s %+v row %d: (Cov v)[%d] = %.15g, direct %.15g", name, at, i, j, row(cov)[j], want.AtVec(j))
-				}
-				if math.Abs(logp[i]-lp) > 1e-10 {
-					t.Errorf("%s %+v row %d: log p = %.15g, direct %.15g", name, at, i, logp[i], lp)
-				}
+				agrees(t, fmt.Sprintf("%s %+v row %d", name, at, i), ref, at, labels[i], row(x), row(v), row(got), row(cov), logp[i])
 			}
 		}
 	}

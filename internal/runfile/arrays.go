@@ -53,18 +53,28 @@ func encodeNPZ(w io.Writer, entries map[string]npyArray) error {
 	return z.Close()
 }
 
-// ReadArrays reads an npz file that [WriteArrays] wrote.
-func ReadArrays(path string) (map[string]Array, error) {
+// openFile opens a file and returns its size, which bounds what is believed of it.
+func openFile(path string) (*os.File, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("runfile: %w", err)
+		return nil, 0, fmt.Errorf("runfile: %w", err)
 	}
-	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("runfile: %w", err)
+		f.Close()
+		return nil, 0, fmt.Errorf("runfile: %w", err)
 	}
-	entries, err := readEntries(f, info.Size(), path)
+	return f, info.Size(), nil
+}
+
+// ReadArrays reads an npz file that [WriteArrays] wrote.
+func ReadArrays(path string) (map[string]Array, error) {
+	f, size, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := readEntries(f, size, path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -185,16 +184,12 @@ func ints(v []int) npyArray {
 
 // ReadTrace reads a trace.npz.
 func ReadTrace(path string) (*Trace, error) {
-	f, err := os.Open(path)
+	f, size, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("runfile: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("runfile: %w", err)
-	}
-	return DecodeTrace(f, info.Size(), path)
+	return DecodeTrace(f, size, path)
 }
 
 // DecodeTrace reads what [EncodeTrace] writes. Entries that it does not know,
