@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 // exp emits e^(x − shift): with x − shift = n ln 2 + r and |r| ≤ ln(2)/2, it is
@@ -38,16 +40,16 @@ func exp() {
 		taylor[i] = constant(1 / factorial)
 	}
 
-	kernel("expAVX2", "func(dst, src *float64, n int, shift float64) (sum float64)",
+	emit.Kernel("expAVX2", "func(dst, src *float64, n int, shift float64) (sum float64)",
 		"expAVX2 writes e^(src − shift) into dst and returns the sum over it.")
-	dst, src, n := pointer("dst"), pointer("src"), integer("n")
+	dst, src, n := emit.Pointer("dst"), emit.Pointer("src"), emit.Integer("n")
 	shift := broadcast("shift")
 	sum := zero()
 
 	// evaluate returns e^(x − shift) for several vectors, step by step side by
 	// side, since each step waits for the one before.
 	evaluate := func(x ...Op) []VecVirtual {
-		t, k, r, e := vectors(len(x)), vectors(len(x)), vectors(len(x)), vectors(len(x))
+		t, k, r, e := emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x))
 		each := func(step func(i int)) {
 			for i := range x {
 				step(i)
@@ -121,5 +123,5 @@ func exp() {
 
 	Label("done")
 	Store(fold(sum, VADDPD, VADDSD), ReturnIndex(0))
-	done()
+	emit.Done()
 }

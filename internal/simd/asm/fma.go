@@ -4,15 +4,17 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 // fmas emits independent FMAs between registers: 12 chains, where two units of
 // latency 4 need 8.
 func fmas() {
 	const chains = 12
-	kernel("fmasAVX2", "func(n int)",
+	emit.Kernel("fmasAVX2", "func(n int)",
 		"fmasAVX2 does n times 12 vector FMAs, 96 floating-point operations.")
-	n := integer("n")
+	n := emit.Integer("n")
 	acc := make([]VecVirtual, chains)
 	for i := range acc {
 		acc[i] = zero()
@@ -24,5 +26,5 @@ func fmas() {
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))
-	done()
+	emit.Done()
 }

@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 // As in package simd.
@@ -16,11 +18,11 @@ const (
 // vector of B broadcast against at a time, 12 FMAs for 7 loads. Every element
 // of C sees one FMA for each p, in order, whatever tile it lies in.
 func gemmTiles() {
-	kernel("gemmTilesAVX2", "func(tiles, kc int, a, b, c *float64, ldc int, alpha, beta float64)",
+	emit.Kernel("gemmTilesAVX2", "func(tiles, kc int, a, b, c *float64, ldc int, alpha, beta float64)",
 		"gemmTilesAVX2 is gemmTiles with AVX2 and FMA.")
-	tiles, kc := integer("tiles"), integer("kc")
-	a, b0, c := pointer("a"), pointer("b"), pointer("c")
-	ldc := integer("ldc")
+	tiles, kc := emit.Integer("tiles"), emit.Integer("kc")
+	a, b0, c := emit.Pointer("a"), emit.Pointer("b"), emit.Pointer("c")
+	ldc := emit.Integer("ldc")
 	SHLQ(U8(3), ldc) // bytes from here on
 
 	b := Mem{Base: GP64()}
@@ -117,10 +119,10 @@ func gemmTiles() {
 
 // packRows4 emits the transposition of four rows into a packed panel.
 func packRows4() {
-	kernel("packRows4AVX2", "func(dst *float64, stride int, src *float64, ld, k int)",
+	emit.Kernel("packRows4AVX2", "func(dst *float64, stride int, src *float64, ld, k int)",
 		"packRows4AVX2 is packRows4 with AVX2.")
-	dst, src := pointer("dst"), pointer("src")
-	stride, ld, k := integer("stride"), integer("ld"), integer("k")
+	dst, src := emit.Pointer("dst"), emit.Pointer("src")
+	stride, ld, k := emit.Integer("stride"), emit.Integer("ld"), emit.Integer("k")
 	SHLQ(U8(3), stride)
 	SHLQ(U8(3), ld)
 	rows := []Mem{src, {Base: GP64()}, {Base: GP64()}, {Base: GP64()}}

@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 const maxTerms = 6
@@ -13,9 +15,9 @@ const maxTerms = 6
 // lin emits dst = Σ c_i src_i, one FMA a term in order, with the check that
 // what it writes is finite: y − y is zero bits for finite y and NaN otherwise.
 func lin() {
-	kernel("linAVX2", "func(dst *float64, n, terms int, coef *[6]float64, src *[6]*float64, stream bool) bool",
+	emit.Kernel("linAVX2", "func(dst *float64, n, terms int, coef *[6]float64, src *[6]*float64, stream bool) bool",
 		"linAVX2 is linGo for 1 to 6 terms. With stream it stores past the caches, and dst must lie on a multiple of 32 bytes.")
-	terms := integer("terms")
+	terms := emit.Integer("terms")
 	for k := 1; k < maxTerms; k++ {
 		CMPQ(terms, U8(k))
 		JEQ(LabelRef(fmt.Sprintf("terms%d", k)))
@@ -29,8 +31,8 @@ func lin() {
 func linTerms(terms int) {
 	const unroll = 2 // a line of the cache
 	label := func(name string) string { return fmt.Sprintf("%s%d", name, terms) }
-	dst, n := pointer("dst"), integer("n")
-	coefs, sources := pointer("coef"), pointer("src")
+	dst, n := emit.Pointer("dst"), emit.Integer("n")
+	coefs, sources := emit.Pointer("coef"), emit.Pointer("src")
 	coef := make([]VecVirtual, terms)
 	src := make([]Mem, terms)
 	for i := range terms {
@@ -94,5 +96,5 @@ func linTerms(terms int) {
 	VPTEST(bad, bad)
 	SETEQ(ok)
 	Store(ok, ReturnIndex(0))
-	done()
+	emit.Done()
 }

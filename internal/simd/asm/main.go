@@ -21,19 +21,6 @@ func main() {
 	Generate()
 }
 
-// kernel begins a function that keeps none of its pointers.
-func kernel(name, signature, doc string) {
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(doc)
-}
-
-// pointer loads the pointer argument called name.
-func pointer(name string) Mem { return Mem{Base: Load(Param(name), GP64())} }
-
-// integer loads the int argument called name.
-func integer(name string) Register { return Load(Param(name), GP64()) }
-
 // broadcast fills a vector with the float64 argument called name.
 func broadcast(name string) VecVirtual {
 	arg, err := Param(name).Resolve()
@@ -49,15 +36,6 @@ func broadcast(name string) VecVirtual {
 func zero() VecVirtual {
 	v := YMM()
 	VXORPD(v, v, v)
-	return v
-}
-
-// vectors returns n vector registers.
-func vectors(n int) []VecVirtual {
-	v := make([]VecVirtual, n)
-	for i := range v {
-		v[i] = YMM()
-	}
 	return v
 }
 
@@ -87,10 +65,4 @@ func tailMask(n Register) VecVirtual {
 	NEGQ(n)
 	VMOVUPD(table.Offset(lanes*size).Idx(n, size), mask)
 	return mask
-}
-
-// done ends a kernel.
-func done() {
-	VZEROUPPER()
-	RET()
 }

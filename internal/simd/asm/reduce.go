@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 // fold combines the lanes of v as (v0∘v2)∘(v1∘v3) and returns the result in
@@ -41,12 +43,12 @@ func reductions() {
 // four accumulators, then their lanes.
 func reduction(name, signature, doc string, args []string, start float64, packed, scalar func(ops ...Op), step func(acc VecVirtual, in []VecVirtual)) {
 	const unroll = 4
-	kernel(name, signature, doc)
+	emit.Kernel(name, signature, doc)
 	src := make([]Mem, len(args))
 	for i, a := range args {
-		src[i] = pointer(a)
+		src[i] = emit.Pointer(a)
 	}
-	n := integer("n")
+	n := emit.Integer("n")
 	first := ConstData(name+"Start", U64(math.Float64bits(start)))
 	acc := make([]VecVirtual, unroll)
 	for i := range acc {
@@ -99,16 +101,16 @@ func reduction(name, signature, doc string, args []string, start float64, packed
 	packed(acc[3], acc[2], acc[2])
 	packed(acc[2], acc[0], acc[0])
 	Store(fold(acc[0], packed, scalar), ReturnIndex(0))
-	done()
+	emit.Done()
 }
 
 // finite emits the search for a value that is not finite, in blocks: x − x is
 // zero bits for finite x and NaN otherwise.
 func finite() {
 	const unroll = 4
-	kernel("finiteAVX2", "func(x *float64, n int) int",
+	emit.Kernel("finiteAVX2", "func(x *float64, n int) int",
 		"finiteAVX2 returns how many values, in whole blocks of 16, come before the first block with one that is not finite.")
-	x, n := pointer("x"), integer("n")
+	x, n := emit.Pointer("x"), emit.Integer("n")
 	i := GP64()
 	XORQ(i, i)
 	Label("loop")
@@ -127,5 +129,5 @@ func finite() {
 	JMP(LabelRef("loop"))
 	Label("done")
 	Store(i, ReturnIndex(0))
-	done()
+	emit.Done()
 }

@@ -6,17 +6,19 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"snrlab/internal/simd/emit"
 )
 
 // elementwise emits a kernel that writes f of n values of each input into dst,
 // two vectors side by side where steps wait for each other. prepare loads the
 // arguments that are one number. With sum, the sum over dst is returned.
 func elementwise(name, signature, doc string, inputs []string, sum bool, prepare func(), f func(in [][]VecVirtual) []VecVirtual) {
-	kernel(name, signature, doc)
-	dst, n := pointer("dst"), integer("n")
+	emit.Kernel(name, signature, doc)
+	dst, n := emit.Pointer("dst"), emit.Integer("n")
 	src := make([]Mem, len(inputs))
 	for i, in := range inputs {
-		src[i] = pointer(in)
+		src[i] = emit.Pointer(in)
 	}
 	prepare()
 	var total VecVirtual
@@ -27,7 +29,7 @@ func elementwise(name, signature, doc string, inputs []string, sum bool, prepare
 		Label(label)
 		in := make([][]VecVirtual, len(src))
 		for i := range src {
-			in[i] = vectors(count)
+			in[i] = emit.Vectors(count)
 			for u, v := range in[i] {
 				VMOVUPS(src[i].Offset(u*lanes*size), v)
 			}
@@ -57,7 +59,7 @@ func elementwise(name, signature, doc string, inputs []string, sum bool, prepare
 	mask := tailMask(n)
 	in := make([][]VecVirtual, len(src))
 	for i := range src {
-		in[i] = vectors(1)
+		in[i] = emit.Vectors(1)
 		VMASKMOVPS(src[i], mask, in[i][0])
 	}
 	v := f(in)[0]
@@ -70,7 +72,7 @@ func elementwise(name, signature, doc string, inputs []string, sum bool, prepare
 	if sum {
 		Store(fold(total, VADDPS, VADDSS), ReturnIndex(0))
 	}
-	done()
+	emit.Done()
 }
 
 // fold combines the lanes of v, halves first, and returns the result in the low
@@ -146,7 +148,7 @@ func each(v []VecVirtual, step func(i int)) {
 func exponential(x []VecVirtual) {
 	const degree = 7
 	ln2 := float64(float32(math.Ln2))
-	k, e := vectors(len(x)), vectors(len(x))
+	k, e := emit.Vectors(len(x)), emit.Vectors(len(x))
 	// Beyond these e^x is 0 and +Inf. NaN passes both comparisons.
 	each(x, func(i int) { VMOVUPS(constant(89), k[i]) })
 	each(x, func(i int) { VMINPS(x[i], k[i], x[i]) })
@@ -180,7 +182,7 @@ func exponential(x []VecVirtual) {
 // sigmoids returns σ(x) and σ(−x): with e = e^(−|x|), which does not overflow,
 // they are 1/(1+e) and e/(1+e), the smaller with the sign's own.
 func sigmoids(x []VecVirtual) (plus, minus []VecVirtual) {
-	e, plus, minus := vectors(len(x)), vectors(len(x)), vectors(len(x))
+	e, plus, minus := emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x))
 	each(x, func(i int) { VORPS(constantBits(1<<31), x[i], e[i]) }) // −|x|
 	exponential(e)
 	each(x, func(i int) { VADDPS(constant(1), e[i], minus[i]) })
@@ -284,10 +286,10 @@ func elementwises() {
 // largest emits the largest value, in two vectors that do not wait for each
 // other. NaN may be skipped.
 func largest() {
-	kernel("maxAVX2", "func(x *float32, n int) float32",
+	emit.Kernel("maxAVX2", "func(x *float32, n int) float32",
 		"maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.")
-	x, n := pointer("x"), integer("n")
-	acc := vectors(2)
+	x, n := emit.Pointer("x"), emit.Integer("n")
+	acc := emit.Vectors(2)
 	least := constant(math.Inf(-1))
 	for _, v := range acc {
 		VMOVUPS(least, v)
@@ -317,18 +319,18 @@ func largest() {
 	Label("fold")
 	VMAXPS(acc[1], acc[0], acc[0])
 	Store(fold(acc[0], VMAXPS, VMAXSS), ReturnIndex(0))
-	done()
+	emit.Done()
 }
 
 // moments emits the sums of x and x·y over pixels, for 16 channels, in float64,
 // in which the products are exact.
 func moments() {
 	const channels, wide = 16, 4 // float64 lanes
-	kernel("momentsAVX2", "func(sum, product *[16]float64, x, y *float32, ld, n int)",
+	emit.Kernel("momentsAVX2", "func(sum, product *[16]float64, x, y *float32, ld, n int)",
 		"momentsAVX2 writes Σ x and Σ x·y over n > 0 pixels into sum and product.")
-	x, y, ld, n := pointer("x"), pointer("y"), integer("ld"), integer("n")
+	x, y, ld, n := emit.Pointer("x"), emit.Pointer("y"), emit.Integer("ld"), emit.Integer("n")
 	SHLQ(U8(2), ld)
-	s, q := vectors(channels/wide), vectors(channels/wide)
+	s, q := emit.Vectors(channels/wide), emit.Vectors(channels/wide)
 	for i := range s {
 		VXORPD(s[i], s[i], s[i])
 		VXORPD(q[i], q[i], q[i])
@@ -345,10 +347,10 @@ func moments() {
 	ADDQ(ld, y.Base)
 	DECQ(n)
 	JNZ(LabelRef("pixel"))
-	sum, product := pointer("sum"), pointer("product")
+	sum, product := emit.Pointer("sum"), emit.Pointer("product")
 	for i := range s {
 		VMOVUPD(s[i], sum.Offset(i*wide*8))
 		VMOVUPD(q[i], product.Offset(i*wide*8))
 	}
-	done()
+	emit.Done()
 }

@@ -5,6 +5,8 @@ import (
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
+
+	"snrlab/internal/simd/emit"
 )
 
 // As in package f32.
@@ -19,9 +21,9 @@ const (
 // broadcast against two vectors of B at a time, 12 FMAs for 8 loads. Every
 // element of C sees one FMA for each p, in order, whatever tile it lies in.
 func tile() {
-	kernel("tileAVX2", "func(rows int, segs *[8]int64, count, off, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha, beta float32)",
+	emit.Kernel("tileAVX2", "func(rows int, segs *[8]int64, count, off, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha, beta float32)",
 		"tileAVX2 is tile with AVX2 and FMA.")
-	rows := integer("rows")
+	rows := emit.Integer("rows")
 	for r := 1; r < mr; r++ {
 		CMPQ(rows, U8(r))
 		JEQ(LabelRef(fmt.Sprintf("rows%d", r)))
@@ -35,11 +37,11 @@ func tile() {
 // tileRows emits the kernel for a tile of that many rows.
 func tileRows(rows int) {
 	label := func(name string) string { return fmt.Sprintf("%s%d", name, rows) }
-	acc := vectors(2 * rows)
+	acc := emit.Vectors(2 * rows)
 	for _, v := range acc {
 		VXORPS(v, v, v)
 	}
-	prefetch, stride := pointer("c"), integer("ldc")
+	prefetch, stride := emit.Pointer("c"), emit.Integer("ldc")
 	for i := range rows {
 		PREFETCHT0(prefetch)
 		PREFETCHT0(prefetch.Offset(nr*size - 1))
@@ -47,8 +49,8 @@ func tileRows(rows int) {
 			LEAQ(prefetch.Idx(stride, size), prefetch.Base)
 		}
 	}
-	segs, count := pointer("segs"), integer("count")
-	sa, sb := integer("sa"), integer("sb")
+	segs, count := emit.Pointer("segs"), emit.Integer("count")
+	sa, sb := emit.Integer("sa"), emit.Integer("sb")
 	SHLQ(U8(2), sa) // bytes from here on
 	SHLQ(U8(2), sb)
 	a := make([]Mem, rows)
@@ -71,7 +73,7 @@ func tileRows(rows int) {
 	ADDQ(n, b.Base)
 	MOVQ(segs.Offset(segmentN), n)
 	Label(label("p"))
-	bv, av := vectors(2), YMM()
+	bv, av := emit.Vectors(2), YMM()
 	for j := range bv {
 		VMOVUPS(b.Offset(j*lanes*size), bv[j])
 	}
@@ -90,8 +92,8 @@ func tileRows(rows int) {
 	JNZ(LabelRef(label("segment")))
 
 	Label(label("store"))
-	c, d := pointer("c"), pointer("d")
-	ldc, ldd := integer("ldc"), integer("ldd")
+	c, d := emit.Pointer("c"), emit.Pointer("d")
+	ldc, ldd := emit.Integer("ldc"), emit.Integer("ldd")
 	alpha, beta := broadcast("alpha"), broadcast("beta")
 	t := zero()
 	VUCOMISS(t.AsX(), beta.AsX())
@@ -104,7 +106,7 @@ func tileRows(rows int) {
 		}
 		LEAQ(c.Idx(ldc, size), c.Base)
 	}
-	done()
+	emit.Done()
 	Label(label("update"))
 	for i := range rows {
 		for j := range 2 {
@@ -115,17 +117,17 @@ func tileRows(rows int) {
 		LEAQ(c.Idx(ldc, size), c.Base)
 		LEAQ(d.Idx(ldd, size), d.Base)
 	}
-	done()
+	emit.Done()
 }
 
 // dots emits the kernel of products with two columns: the terms of a sum lie in
 // the lanes of a vector and are added up at the end. 12 FMAs for 8 loads.
 func dots() {
 	const columns = 2
-	kernel("dotsAVX2", "func(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)",
+	emit.Kernel("dotsAVX2", "func(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)",
 		"dotsAVX2 is dots with AVX2 and FMA.")
-	segs, count := pointer("segs"), integer("count")
-	acc := vectors(columns * mr)
+	segs, count := emit.Pointer("segs"), emit.Integer("count")
+	acc := emit.Vectors(columns * mr)
 	for _, v := range acc {
 		VXORPS(v, v, v)
 	}
@@ -149,7 +151,7 @@ func dots() {
 	MOVQ(segs.Offset(segmentN), n)
 	XORQ(at, at)
 	Label("p")
-	w, x := vectors(columns), YMM()
+	w, x := emit.Vectors(columns), YMM()
 	for j := range w {
 		VMOVUPS(b[j].Idx(at, size), w[j])
 	}
@@ -166,19 +168,19 @@ func dots() {
 	DECQ(count)
 	JNZ(LabelRef("segment"))
 	Label("store")
-	sums := pointer("sums")
+	sums := emit.Pointer("sums")
 	for i, v := range acc {
 		VMOVSS(fold(v, VADDPS, VADDSS), sums.Offset(size*i))
 	}
-	done()
+	emit.Done()
 }
 
 // packRows8 emits the transposition of eight rows into a packed panel.
 func packRows8() {
-	kernel("packRows8AVX2", "func(dst *float32, stride int, src *float32, ld, k int)",
+	emit.Kernel("packRows8AVX2", "func(dst *float32, stride int, src *float32, ld, k int)",
 		"packRows8AVX2 is packRows8 with AVX2.")
-	dst, src := pointer("dst"), pointer("src")
-	stride, ld, k := integer("stride"), integer("ld"), integer("k")
+	dst, src := emit.Pointer("dst"), emit.Pointer("src")
+	stride, ld, k := emit.Integer("stride"), emit.Integer("ld"), emit.Integer("k")
 	SHLQ(U8(2), stride)
 	SHLQ(U8(2), ld)
 	ld3 := GP64()
@@ -202,7 +204,7 @@ func packRows8() {
 	JL(LabelRef("rest"))
 	Label("eight")
 	// Rows to columns: interleave pairs, then pairs of pairs, then exchange halves.
-	r, s := vectors(8), vectors(8)
+	r, s := emit.Vectors(8), emit.Vectors(8)
 	for i := range r {
 		VMOVUPS(row(i), r[i])
 	}
@@ -244,5 +246,5 @@ func packRows8() {
 	DECQ(k)
 	JNZ(LabelRef("one"))
 	Label("done")
-	done()
+	emit.Done()
 }
