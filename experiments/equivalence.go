@@ -69,13 +69,10 @@ func (e *Equivalence) Validate() error {
 func (e *Equivalence) seed() uint64 { return uint64(e.Key) }
 
 func (e *Equivalence) resolve() error {
-	if err := resolveNames("objectives", e.Objectives, schedules.ParseRecipe); err != nil {
-		return err
-	}
-	if err := resolveNames("densities", e.Densities, schedules.ParseDensity); err != nil {
-		return err
-	}
-	return nil
+	return cmp.Or(
+		resolveNames("objectives", e.Objectives, schedules.ParseRecipe),
+		resolveNames("densities", e.Densities, schedules.ParseDensity),
+	)
 }
 
 func (e *Equivalence) uses() uses {

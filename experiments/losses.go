@@ -63,12 +63,11 @@ func (l *Losses) Validate() error {
 }
 
 func (l *Losses) resolve() error {
-	for field, names := range map[string][]string{"losses": l.Losses, "same": l.Same, "monotone": l.Monotone} {
-		if err := resolveNames(field, names, schedules.ParseRecipe); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(
+		resolveNames("losses", l.Losses, schedules.ParseRecipe),
+		resolveNames("same", l.Same, schedules.ParseRecipe),
+		resolveNames("monotone", l.Monotone, schedules.ParseRecipe),
+	)
 }
 
 func (l *Losses) uses() uses {
