@@ -116,7 +116,7 @@ func (d *Difficulty) plan(p *Plan, o Options) (job, error) {
 			},
 			{
 				Name: "agreement", Caption: "Cosine between the mean gradients of an untrained affine network at two levels.",
-				Columns: []study.Column{{Name: "model", Text: true}, {Name: "pivot", Label: "pivot"}, {Name: "lambda", Label: "λ = log(α²/σ²)"}, {Name: "cosine", Label: "agreement of gradients"}},
+				Columns: []study.Column{{Name: "model", Text: true}, {Name: "pivot", Label: "pivot"}, {Name: "lambda", Label: "λ = log(α²/σ²)"}, {Name: "cosine", Label: "agreement of gradients", Help: "an estimate: beyond 1 where a small gradient is lost in the draws"}},
 			},
 		},
 	}

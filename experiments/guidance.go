@@ -224,7 +224,7 @@ func (g *Guidance) declare() *study.Study {
 			{Name: "autoguidance", Title: "Autoguidance repairs a blur, and then sharpens beyond the data", Caption: "Variance within each component over that of the data.", Table: "autoguidance", Panels: []study.Panel{
 				{X: "g", Y: []string{"ratio"}, Series: "component", Level: []study.Mark{{At: 1, Label: "data"}}, Vertical: []study.Mark{{At: 1.25}, {At: 1.5}}},
 			}},
-			{Name: "corrector", Title: "The corrector's target is exact, and its steps are of order 1", Caption: "Bars are 95 % of a sample of that size. The flow of guidance does not move with its steps.", Table: "corrector", Panels: []study.Panel{
+			{Name: "corrector", Title: "Weighted particles meet the tilted law, the others do not", Caption: "Bars are 95 % of a sample of that size. The flow of guidance does not move with its steps.", Table: "corrector", Panels: []study.Panel{
 				{Title: "mean", X: "steps", Y: []string{"mean"}, Low: []string{"mean_lo"}, High: []string{"mean_hi"}, Series: "rule", LogX: true, Level: []study.Mark{{At: 8. / 7, Label: "tilted law"}}},
 				{Title: "variance", X: "steps", Y: []string{"variance"}, Low: []string{"variance_lo"}, High: []string{"variance_hi"}, Series: "rule", LogX: true, Level: []study.Mark{{At: 3. / 7, Label: "tilted law"}}},
 			}},

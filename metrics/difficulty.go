@@ -201,8 +201,9 @@ func GradientMoments(list []Gradient) *snr.Moments {
 
 // Agreement is the cosine between the mean gradients of two levels: 1 where a step
 // that helps one helps the other, −1 where it undoes it. Products are taken between
-// the halves of the draws, so that their common noise does not add to them; a level
-// without a gradient above the noise gives NaN.
+// the halves of the draws, so that their common noise does not add to them: an
+// estimate, which few draws of a small gradient can take beyond ±1. A level without
+// a gradient above the noise gives NaN.
 func Agreement(a, b Gradient) float64 {
 	product := func(a, b Gradient) float64 {
 		return (dot(a.halves[0], b.halves[1]) + dot(a.halves[1], b.halves[0])) / 2
