@@ -1,0 +1,29 @@
+// Package nn is the engine of neural networks: arrays, reverse-mode
+// differentiation on a [Tape], parameters in a named tree ([Scope]), layers and
+// optimisers. It is generic over float32, which runs on the kernels of this
+// module, and float64, which runs on plain definitions and checks gradients.
+//
+// Networks are code that calls operations of a tape:
+//
+//	tape.Reset()
+//	x := tape.Input(images, rows, 32, 32, 1)
+//	y := net.Apply(tape, x)
+//	loss := tape.MeanSquare(y, tape.Constant(target, y.Shape()...))
+//	err := tape.Backward(loss, nil)
+//
+// The first error of an operation stays with the tape, the operations after it
+// do nothing, and [Tape.Backward] and [Tape.Err] return it.
+//
+// Images are channels-last, [rows, height, width, channels]. A row of a result
+// depends on the same row of the inputs alone, bit for bit, and no result on the
+// number of workers. A tape that does the same again allocates nothing.
+//
+// References:
+//
+//	[glorot2010] Glorot, Bengio. Understanding the difficulty of training deep
+//	             feedforward neural networks. AISTATS 2010.
+//	[he2015]     He, Zhang, Ren, Sun. Delving Deep into Rectifiers: Surpassing
+//	             Human-Level Performance on ImageNet Classification. ICCV 2015.
+//	             arXiv:1502.01852.
+//	[wu2018]     Wu, He. Group Normalization. ECCV 2018. arXiv:1803.08494.
+package nn

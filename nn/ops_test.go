@@ -1,0 +1,110 @@
+package nn_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"snrlab/nn"
+	"snrlab/nn/nntest"
+)
+
+// check runs the case over random shapes.
+func check(t *testing.T, draw func(r *rapid.T) nntest.Case) {
+	t.Helper()
+	for seed := range 12 {
+		c := rapid.Custom(draw).Example(seed)
+		nntest.Run(t, c, uint64(seed))
+	}
+}
+
+func linearOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+	var bias *nn.Var[T]
+	if len(in) > 2 {
+		bias = in[2]
+	}
+	return t.Linear(in[0], in[1], bias)
+}
+
+func TestLinear_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		rows, in, out := rapid.IntRange(1, 5).Draw(r, "rows"), rapid.IntRange(1, 40).Draw(r, "in"), rapid.IntRange(1, 40).Draw(r, "out")
+		c := nntest.Case{F64: linearOf[float64], F32: linearOf[float32], Inputs: []nntest.Input{nntest.Row(rows, 3, in), nntest.In(out, in)}}
+		if rapid.Bool().Draw(r, "bias") {
+			c.Inputs = append(c.Inputs, nntest.In(out))
+		}
+		return c
+	})
+}
+
+func convOf[T nn.Float](stride int, pad nn.Padding) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+		var bias *nn.Var[T]
+		if len(in) > 2 {
+			bias = in[2]
+		}
+		return t.Conv(in[0], in[1], bias, stride, pad)
+	}
+}
+
+func TestConv_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		size := func(name string, most int) int { return rapid.IntRange(1, most).Draw(r, name) }
+		k := 2*size("kernel", 2) - 1
+		h, w := max(k, size("height", 7)), max(k, size("width", 7))
+		in, out := size("in", 9), size("out", 18)
+		pad := nn.Pad(k / 2)
+		if rapid.Bool().Draw(r, "one side") {
+			pad.Top, pad.Left = 0, 0
+		}
+		stride := size("stride", 2)
+		c := nntest.Case{
+			F64: convOf[float64](stride, pad), F32: convOf[float32](stride, pad),
+			Inputs: []nntest.Input{nntest.Row(size("rows", 3), h, w, in), nntest.In(k, k, in, out)},
+		}
+		if rapid.Bool().Draw(r, "bias") {
+			c.Inputs = append(c.Inputs, nntest.In(out))
+		}
+		return c
+	})
+}
+
+func groupNormOf[T nn.Float](groups int, silu bool) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+		if silu {
+			return t.GroupNormSiLU(in[0], in[1], in[2], groups, 1e-3)
+		}
+		return t.GroupNorm(in[0], in[1], in[2], groups, 1e-3)
+	}
+}
+
+func TestGroupNorm_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		groups := rapid.IntRange(1, 4).Draw(r, "groups")
+		channels := groups * rapid.IntRange(2, 5).Draw(r, "size") // one number a group is a constant
+		silu := rapid.Bool().Draw(r, "silu")
+		return nntest.Case{
+			F64: groupNormOf[float64](groups, silu), F32: groupNormOf[float32](groups, silu),
+			Inputs: []nntest.Input{
+				nntest.Row(rapid.IntRange(1, 3).Draw(r, "rows"), rapid.IntRange(1, 4).Draw(r, "height"), 3, channels),
+				nntest.In(channels), nntest.In(channels),
+			},
+			Within: 1e-4, // beside the largest; a group of nearly equal numbers is divided by a small deviation
+			Curved: 1e-6, // of order h⁴ of the inverse of a deviation that may be 0.1
+		}
+	})
+}
+
+func addOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Add(in[0], in[1]) }
+
+func TestAdd_Property(t *testing.T) {
+	nntest.Run(t, nntest.Case{F64: addOf[float64], F32: addOf[float32], Inputs: []nntest.Input{nntest.Row(3, 2, 5), nntest.Row(3, 2, 5)}}, 1)
+}
+
+func meanSquareOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+	return t.MeanSquare(in[0], in[1])
+}
+
+func TestMeanSquare_Property(t *testing.T) {
+	nntest.Run(t, nntest.Case{F64: meanSquareOf[float64], F32: meanSquareOf[float32], Inputs: []nntest.Input{nntest.In(3, 2, 5), nntest.In(3, 2, 5)}}, 1)
+}

@@ -1,0 +1,388 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Float are the numbers that networks compute with.
+type Float interface{ float32 | float64 }
+
+// ErrShape is what an operation gives whose inputs do not fit together.
+var ErrShape = errors.New("shapes do not fit")
+
+// A Tape records operations as they are computed, and differentiates what they
+// computed: backwards by [Tape.Backward] and [Tape.VJP], forwards by [Tape.JVP].
+// It owns the arrays of all results and serves one goroutine. The zero value is
+// ready.
+type Tape[T Float] struct {
+	// Inference says that no derivative will be asked for. [Tape.Free] then
+	// gives memory back.
+	Inference bool
+
+	ops   []operation[T] // in the order of computation; from used on, room for reuse
+	used  int
+	vars  []*Var[T]
+	named int // of vars that are in use
+	pool  pool[T]
+	dims  []int // room for a shape
+	err   error
+	spent bool // Backward has let go of the values
+}
+
+// A Var is an array on a tape: an input, a parameter or a result. It is valid
+// until the tape is reset.
+type Var[T Float] struct {
+	root    *Var[T] // which has the arrays: itself, or what this is another shape of
+	shape   []int
+	value   []T
+	grad    []T // nil: none has arrived
+	tangent []T // nil: zero
+	param   *Param[T]
+	wants   bool // its gradient is wanted, or that of something it was made from
+	leaf    bool // not a result
+}
+
+// An operation has computed its result and can differentiate it.
+type operation[T Float] interface {
+	core() *base[T]
+	// backward adds the product of the result's gradient with the Jacobian to
+	// the gradients of those inputs that want one.
+	backward(t *Tape[T])
+	// forward writes the product of the Jacobian with the inputs' tangents, of
+	// which one at least is not zero, into dst.
+	forward(t *Tape[T], dst []T)
+}
+
+// base is what operations have in common.
+type base[T Float] struct {
+	y     *Var[T]
+	in    [maxInputs]*Var[T] // nil where an input was left out
+	saved [3][]T             // what was kept of the computation
+}
+
+const maxInputs = 4
+
+func (b *base[T]) core() *base[T] { return b }
+
+// Reset forgets all results and the error, and keeps the memory for reuse. Every
+// Var of the tape is invalid from then on.
+func (t *Tape[T]) Reset() {
+	for _, o := range t.ops[:t.used] {
+		t.release(o.core())
+	}
+	for _, v := range t.vars[:t.named] {
+		if v.root == v && !v.leaf {
+			t.pool.put(v.value)
+		}
+		t.pool.put(v.grad)
+		t.pool.put(v.tangent)
+		*v = Var[T]{shape: v.shape[:0]}
+	}
+	t.used, t.named, t.err, t.spent = 0, 0, nil, false
+}
+
+// Err returns the first error of an operation since the last Reset.
+func (t *Tape[T]) Err() error { return t.err }
+
+// Bytes is the memory of all arrays that the tape has made, used or not.
+func (t *Tape[T]) Bytes() int { return t.pool.held * sizeof[T]() }
+
+// Input puts an array on the tape whose gradient is wanted. x is not copied and
+// not modified; it must not change before the tape is reset.
+func (t *Tape[T]) Input(x []T, shape ...int) *Var[T] { return t.leaf(x, !t.Inference, shape) }
+
+// Constant is [Input] for an array whose gradient is not wanted.
+func (t *Tape[T]) Constant(x []T, shape ...int) *Var[T] { return t.leaf(x, false, shape) }
+
+// Stop is x with its gradient stopped: a constant for whatever is computed from
+// it.
+func (t *Tape[T]) Stop(x *Var[T]) *Var[T] {
+	if t.err != nil {
+		return t.void()
+	}
+	return t.leaf(x.Value(), false, x.shape)
+}
+
+// Param puts a parameter on the tape. Its gradient is added to p's, unless p is
+// frozen.
+func (t *Tape[T]) Param(p *Param[T]) *Var[T] {
+	v := t.leaf(p.value, !p.Frozen && !t.Inference, p.dims)
+	v.param = p
+	return v
+}
+
+func (t *Tape[T]) leaf(x []T, wants bool, shape []int) *Var[T] {
+	if n, ok := product(shape); !ok || n != len(x) {
+		return t.fail("an array of %d numbers cannot have the shape %v: %w", len(x), slices.Clone(shape), ErrShape)
+	}
+	v := t.name(shape)
+	v.value, v.wants, v.leaf = x, wants, true
+	return v
+}
+
+// Reshape is x in another shape of as many numbers. It copies nothing.
+func (t *Tape[T]) Reshape(x *Var[T], shape ...int) *Var[T] {
+	if t.err != nil {
+		return t.void()
+	}
+	if n, ok := product(shape); !ok || n != x.Len() {
+		return t.fail("%v cannot be reshaped to %v: %w", x.Shape(), slices.Clone(shape), ErrShape)
+	}
+	v := t.name(shape)
+	v.root = x.root
+	return v
+}
+
+// Free gives back the memory of a result that is not needed any more, if the
+// tape is for inference. No Var made by Reshape of it may be used after.
+func (t *Tape[T]) Free(x *Var[T]) {
+	if v := x.root; t.Inference && v != nil && !v.leaf {
+		t.pool.put(v.value)
+		v.value = nil
+	}
+}
+
+// Shape is the shape of v. Not to be modified.
+func (v *Var[T]) Shape() []int {
+	if v == nil {
+		return nil
+	}
+	return v.shape
+}
+
+// Len is the number of numbers in v.
+func (v *Var[T]) Len() int { return len(v.Value()) }
+
+// Value is the array of v, in the tape's memory.
+func (v *Var[T]) Value() []T {
+	if v == nil {
+		return nil
+	}
+	return v.root.value
+}
+
+// Grad is the gradient of what [Tape.Backward] or [Tape.VJP] was called for with
+// respect to v, an [Input], in the tape's memory; nil where v has no influence.
+func (v *Var[T]) Grad() []T { return v.root.grad }
+
+// Tangent is the change of v that [Tape.JVP] found, in the tape's memory; nil
+// where nothing that changes has an influence on it.
+func (v *Var[T]) Tangent() []T {
+	if v == nil {
+		return nil
+	}
+	return v.root.tangent
+}
+
+// wanted reports whether a gradient of v is of use.
+func (v *Var[T]) wanted() bool { return v != nil && v.root.wants }
+
+// Backward adds the gradients of Σ seed·y with respect to all parameters that
+// are not frozen to theirs, and finds those of the inputs. seed nil is 1, for a y
+// of one number. It lets go of every result's memory as it goes: no result can be
+// read after, and no other derivative taken.
+func (t *Tape[T]) Backward(y *Var[T], seed []T) error { return t.backward(y, seed, true) }
+
+// VJP is Backward that keeps all results: others may follow, with another seed
+// or another y. The gradients of inputs are those of the last call.
+func (t *Tape[T]) VJP(y *Var[T], seed []T) error { return t.backward(y, seed, false) }
+
+func (t *Tape[T]) backward(y *Var[T], seed []T, last bool) error {
+	if err := t.differentiable(); err != nil {
+		return err
+	}
+	if seed == nil && y.Len() != 1 {
+		return fmt.Errorf("nn: backward from an array of shape %v needs a seed, a number for each of its own", y.shape)
+	}
+	if seed != nil && len(seed) != y.Len() {
+		return fmt.Errorf("nn: backward from an array of shape %v needs a seed of %d numbers, got %d", y.shape, y.Len(), len(seed))
+	}
+	for _, v := range t.vars[:t.named] {
+		t.pool.put(v.grad)
+		v.grad = nil
+	}
+	t.spent = last
+	if !y.wanted() {
+		return nil
+	}
+	g, _ := t.into(y)
+	if seed == nil {
+		g[0] = 1
+	} else {
+		copy(g, seed)
+	}
+	for i := t.used - 1; i >= 0; i-- {
+		o := t.ops[i]
+		b := o.core()
+		if b.y.grad != nil {
+			o.backward(t)
+			t.pool.put(b.y.grad)
+			b.y.grad = nil
+		}
+		if last { // nothing that is left to do reads this result
+			t.release(b)
+			t.pool.put(b.y.value)
+			b.y.value = nil
+		}
+	}
+	return nil
+}
+
+func (t *Tape[T]) differentiable() error {
+	switch {
+	case t.err != nil:
+		return t.err
+	case t.Inference:
+		return errors.New("nn: a tape for inference has no derivatives: unset Inference")
+	case t.spent:
+		return errors.New("nn: Backward has let go of the results: reset the tape and compute them again, or use VJP for all but the last")
+	}
+	return nil
+}
+
+// into returns the array that a gradient of v goes to, and beta: 0 if the array
+// holds nothing yet, 1 if what it holds is to be kept.
+func (t *Tape[T]) into(v *Var[T]) (g []T, beta T) {
+	r := v.root
+	if r.param != nil {
+		return r.param.into()
+	}
+	if r.grad == nil {
+		r.grad = t.pool.get(len(r.value))
+		return r.grad, 0
+	}
+	return r.grad, 1
+}
+
+// A Tangent is a change of an input or a parameter on the tape.
+type Tangent[T Float] struct {
+	Of     *Var[T]
+	Change []T
+}
+
+// JVP finds the changes of all results, to first order, when inputs change: the
+// product of the Jacobian with their tangents. Read them by [Var.Tangent]. Changes
+// of inputs that are not named are zero. It must not come after Backward.
+func (t *Tape[T]) JVP(tangents ...Tangent[T]) error {
+	if err := t.differentiable(); err != nil {
+		return err
+	}
+	for _, v := range t.vars[:t.named] {
+		t.pool.put(v.tangent)
+		v.tangent = nil
+	}
+	for _, d := range tangents {
+		r := d.Of.root
+		if !r.leaf || len(d.Change) != len(r.value) {
+			return fmt.Errorf("nn: a tangent needs an input or a parameter and as many numbers, got %d for %v", len(d.Change), d.Of.shape)
+		}
+		r.tangent = t.pool.get(len(d.Change))
+		copy(r.tangent, d.Change)
+	}
+	for _, o := range t.ops[:t.used] {
+		b := o.core()
+		if slices.ContainsFunc(b.in[:], func(v *Var[T]) bool { return v.Tangent() != nil }) {
+			dst := t.pool.get(len(b.y.value))
+			o.forward(t, dst)
+			b.y.tangent = dst
+		}
+	}
+	return nil
+}
+
+// name takes the next free Var.
+func (t *Tape[T]) name(shape []int) *Var[T] {
+	if t.named == len(t.vars) {
+		t.vars = append(t.vars, new(Var[T]))
+	}
+	v := t.vars[t.named]
+	t.named++
+	v.root = v
+	v.shape = append(v.shape[:0], shape...)
+	return v
+}
+
+// void is the result of operations that did not take place.
+func (t *Tape[T]) void() *Var[T] {
+	v := t.name(nil)
+	v.leaf = true
+	return v
+}
+
+// fail records the tape's first error.
+func (t *Tape[T]) fail(format string, args ...any) *Var[T] {
+	if t.err == nil {
+		t.err = fmt.Errorf("nn: "+format, args...)
+	}
+	return t.void()
+}
+
+// next returns room for an operation of type O, the same as at the last time if
+// the tape does the same again. Its fields have arbitrary values.
+func next[O any, P interface {
+	*O
+	operation[T]
+}, T Float](t *Tape[T]) P {
+	if t.used < len(t.ops) {
+		if o, ok := t.ops[t.used].(P); ok {
+			t.used++
+			return o
+		}
+	}
+	o := P(new(O))
+	t.ops = append(t.ops[:t.used], o)
+	t.used++
+	return o
+}
+
+// result gives the operation its inputs and a result of the given shape, whose
+// values are arbitrary.
+func (t *Tape[T]) result(b *base[T], shape []int, inputs ...*Var[T]) *Var[T] {
+	y := t.name(shape)
+	b.in = [maxInputs]*Var[T]{}
+	copy(b.in[:], inputs)
+	for _, v := range inputs {
+		y.wants = y.wants || v.wanted()
+	}
+	n, _ := product(shape)
+	y.value = t.pool.get(n)
+	b.y = y
+	return y
+}
+
+// shape returns the sides in the tape's room, for result to copy.
+func (t *Tape[T]) shape(front []int, back ...int) []int {
+	t.dims = append(append(t.dims[:0], front...), back...)
+	return t.dims
+}
+
+// save returns n numbers that stay with the operation.
+func (t *Tape[T]) save(b *base[T], i, n int) []T {
+	b.saved[i] = t.pool.get(n)
+	return b.saved[i]
+}
+
+// release lets go of what an operation has saved.
+func (t *Tape[T]) release(b *base[T]) {
+	for i, x := range b.saved {
+		t.pool.put(x)
+		b.saved[i] = nil
+	}
+}
+
+// product returns the number of elements of a shape, and false where it has a
+// negative side or is beyond the memory of any machine.
+func product(shape []int) (int, bool) {
+	n := 1
+	for _, side := range shape {
+		if side < 0 || side > 0 && n > maxLen/side {
+			return 0, false
+		}
+		n *= side
+	}
+	return n, true
+}
+
+const maxLen = 1 << 40
