@@ -94,13 +94,11 @@ func TestSiLU_AgreesWith_float64(t *testing.T) {
 func TestElementwise_Invariant(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
 		x := normals(41)
-		for name, f := range map[string]func(dst, x []float32){
-			"Exp": Exp, "SiLU": SiLU,
-			"SiLUGrad":       func(dst, x []float32) { SiLUGrad(dst, x, x) },
-			"affine":         func(dst, x []float32) { affine(dst, x, x, x) },
-			"shiftedProduct": func(dst, x []float32) { shiftedProduct(dst, x, x, 0.3) },
-			"scaled":         func(dst, x []float32) { scaled(dst, x, 1.7) },
-		} {
+		functions := map[string]func(dst, x []float32){"Exp": Exp}
+		for f := range function(len(definitions)) {
+			functions[fmt.Sprint("function ", int(f))] = func(dst, x []float32) { f.apply(dst, x, x, x, 1.7) }
+		}
+		for name, f := range functions {
 			want := make([]float32, len(x))
 			f(want, x)
 			for lo := range x {
@@ -218,8 +216,15 @@ func TestActivation_Alloc(t *testing.T) {
 		g.Apply(y, x, mean, rstd, x, x, true)
 		g.SiLUGrad(y, y, x, mean, rstd, x, x)
 		g.Grad(y, grad, grad, y, x, mean, rstd, x)
+		g.Forward(y, mean, rstd, x, x, x, true)
+		g.GradSiLU(y, grad, grad, y, x, mean, rstd, x, x)
 		SiLU(y, x)
 		SiLUGrad(y, y, x)
+		MulAddTo(y, y, x)
+		Dot(y, x)
+		Images{4, 256, 64}.ScaleShift(y, y, x, x)
+		Images{4, 256, 64}.ScaleShiftGrad(y, x[:256], x[256:], y, y, x)
+		SumRows(grad, y, 1024, 64, 1)
 		Softmax(y, x, 256, 256)
 		SoftmaxGrad(y, x, y, 256, 256)
 	}); a > 0 {

@@ -66,3 +66,17 @@ func BenchmarkGemm(b *testing.B) {
 		})
 	}
 }
+
+// reportBytes measures f, which moves that many bytes to and from its arrays, in
+// the whole and by its best call.
+func reportBytes(b *testing.B, bytes int, f func()) {
+	best := time.Duration(math.MaxInt64)
+	b.ReportAllocs()
+	for b.Loop() {
+		start := time.Now()
+		f()
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(float64(bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+	b.ReportMetric(float64(bytes)/best.Seconds()/1e9, "GB/s-best")
+}

@@ -45,55 +45,6 @@ func expShifted(dst, src []float32, shift float32) (sum float32) {
 	return expGo(dst, src, shift)
 }
 
-func scaled(dst, src []float32, factor float32) {
-	if avx2 {
-		scaleAVX2(first(dst), first(src), len(src), factor)
-		return
-	}
-	scaledGo(dst, src, factor)
-}
-
-func shiftedProduct(dst, x, y []float32, shift float32) {
-	if avx2 {
-		shiftedProductAVX2(first(dst), first(x), first(y), len(x), shift)
-		return
-	}
-	shiftedProductGo(dst, x, y, shift)
-}
-
-func silu(dst, x []float32) {
-	if avx2 {
-		siluAVX2(first(dst), first(x), len(x))
-		return
-	}
-	siluGo(dst, x)
-}
-
-func siluGrad(dst, dy, x []float32) {
-	if avx2 {
-		siluGradAVX2(first(dst), first(dy), first(x), len(x))
-		return
-	}
-	siluGradGo(dst, dy, x)
-}
-
-func affine(dst, x, a, b []float32) {
-	if avx2 {
-		affineAVX2(first(dst), first(x), first(a), first(b), len(x))
-		return
-	}
-	affineGo(dst, x, a, b)
-}
-
-func affineSiLU(dst, x, a, b []float32) {
-	if avx2 {
-		affineSiLUAVX2(first(dst), first(x), first(a), first(b), len(x))
-		return
-	}
-	affineGo(dst, x, a, b)
-	siluGo(dst, dst[:len(x)])
-}
-
 func largest(x []float32) float32 {
 	if avx2 {
 		return maxAVX2(first(x), len(x))

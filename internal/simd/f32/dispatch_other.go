@@ -14,21 +14,6 @@ func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 
 func expShifted(dst, src []float32, shift float32) (sum float32) { return expGo(dst, src, shift) }
 
-func scaled(dst, src []float32, factor float32) { scaledGo(dst, src, factor) }
-
-func shiftedProduct(dst, x, y []float32, shift float32) { shiftedProductGo(dst, x, y, shift) }
-
-func silu(dst, x []float32) { siluGo(dst, x) }
-
-func siluGrad(dst, dy, x []float32) { siluGradGo(dst, dy, x) }
-
-func affine(dst, x, a, b []float32) { affineGo(dst, x, a, b) }
-
-func affineSiLU(dst, x, a, b []float32) {
-	affineGo(dst, x, a, b)
-	siluGo(dst, dst[:len(x)])
-}
-
 func largest(x []float32) float32 { return maxGo(x) }
 
 func affineSiLUGrad(dst, dy, x, a, b []float32) { affineSiLUGradGo(dst, dy, x, a, b) }

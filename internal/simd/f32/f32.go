@@ -1,6 +1,6 @@
 // Package f32 holds the float32 kernels of networks: the matrix product, the
-// convolution of images with both of its gradients, SiLU, softmax and group
-// normalisation.
+// convolution of images with both of its gradients, elementwise arithmetic and
+// activations, broadcasts and sums over pixels, softmax and normalisations.
 //
 // On amd64 with AVX2 and FMA, found at run time, the inner loops are assembly;
 // elsewhere, or with the build tag purego, they are Go. The two agree to

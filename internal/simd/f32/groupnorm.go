@@ -1,10 +1,6 @@
 package f32
 
-import (
-	"math"
-
-	"snrlab/internal/par"
-)
+import "math"
 
 // GroupNorm is the shape of the normalisation of channels-last images [Rows,
 // Pixels, Channels] over groups of channels that follow each other:
@@ -22,36 +18,31 @@ type GroupNorm struct {
 // are in float64, in which squares of float32 values are exact: with n values in
 // a group, the variance is within n·2⁻⁵²·(var + mean²) of the exact one.
 func (g GroupNorm) Statistics(mean, rstd, x []float32) {
-	g.check(x)
-	checkLen("mean", mean, g.Rows, g.Groups)
-	checkLen("rstd", rstd, g.Rows, g.Groups)
 	w := passes.Get()
 	defer w.release()
-	w.norm, w.mean, w.rstd, w.src = g, mean, rstd, x
-	par.Rows(g.Rows, max(1, moveGrain/max(1, g.Pixels*g.Channels)), w.doStatistics)
+	g.start(w, mean, rstd, x)
+	w.second = x
+	w.sweep(g.images(), moveGrain, (*pass).blockSums, (*pass).statistics, nil)
 }
 
 // Apply writes y for the statistics of x; γ and β have a value for every channel.
 // With silu it writes SiLU of y, in the same pass. y may be x.
 func (g GroupNorm) Apply(y, x, mean, rstd, gamma, beta []float32, silu bool) {
-	g.check(x)
 	w := passes.Get()
 	defer w.release()
-	w.activate = silu
-	w.start(g, y, x, mean, rstd, gamma, beta)
-	par.Rows(g.Rows, max(1, expGrain/max(1, g.Pixels*g.Channels)), w.doApply)
+	g.start(w, mean, rstd, x)
+	g.affine(w, y, gamma, beta, silu)
+	w.sweep(g.images(), moveGrain, nil, nil, (*pass).applyNorm)
 }
 
-// SiLUGrad writes the gradient of y for the gradient dz of z = SiLU(y), which
-// Apply writes with silu, into dy. y is computed anew from x. dy may be dz.
-func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
-	g.check(x)
-	checkLen("dz", dz, g.Rows, g.Pixels, g.Channels)
+// Forward is Statistics and then Apply, row by row while a row is in the cache.
+func (g GroupNorm) Forward(y, mean, rstd, x, gamma, beta []float32, silu bool) {
 	w := passes.Get()
 	defer w.release()
-	w.second = dz
-	w.start(g, dy, x, mean, rstd, gamma, beta)
-	par.Rows(g.Rows, max(1, expGrain/max(1, g.Pixels*g.Channels)), w.doNormSiLUGrad)
+	g.start(w, mean, rstd, x)
+	g.affine(w, y, gamma, beta, silu)
+	w.second = x
+	w.sweep(g.images(), moveGrain, (*pass).blockSums, (*pass).statistics, (*pass).applyNorm)
 }
 
 // Grad writes the gradient of x for the gradient dy of y into dx, and adds those
@@ -62,152 +53,195 @@ func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 // with means over the group and all pixels. The sums are in float64, over pixels
 // and then rows in order. dx may be dy.
 func (g GroupNorm) Grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma []float32) {
-	g.check(x)
-	checkLen("dy", dy, g.Rows, g.Pixels, g.Channels)
-	checkLen("dgamma", dgamma, g.Channels)
-	checkLen("dbeta", dbeta, g.Channels)
+	g.grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, nil)
+}
+
+// SiLUGrad writes the gradient of y for the gradient dz of z = SiLU(y), which
+// Apply and Forward write with silu, into dy. y is computed anew from x. dy may be
+// dz.
+func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 	w := passes.Get()
 	defer w.release()
+	g.start(w, mean, rstd, x)
+	checkLen("beta", beta, g.Channels)
+	checkLen("dz", dz, g.Rows, g.Pixels, g.Channels)
+	g.affine(w, dy, gamma, beta, true)
+	w.second = dz
+	w.sweep(g.images(), expGrain, nil, nil, (*pass).normSiLUGrad)
+}
+
+// GradSiLU is SiLUGrad and then Grad, row by row while a row is in the cache. dx
+// may be dz.
+func (g GroupNorm) GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta []float32) {
+	checkLen("beta", beta, g.Channels)
+	g.grad(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)
+}
+
+func (g GroupNorm) grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta []float32) {
+	w := passes.Get()
+	defer w.release()
+	g.start(w, mean, rstd, x)
+	g.affine(w, dx, gamma, beta, beta != nil)
+	checkLen("the gradient of y", dy, g.Rows, g.Pixels, g.Channels)
+	checkLen("dgamma", dgamma, g.Channels)
+	checkLen("dbeta", dbeta, g.Channels)
 	w.second = dy
-	w.start(g, dx, x, mean, rstd, gamma, nil)
-	if need := 2 * g.Rows * g.Channels; cap(w.sums) < need {
-		w.sums = make([]float64, need)
-	}
-	par.Rows(g.Rows, max(1, moveGrain/max(1, g.Pixels*g.Channels)), w.doNormGrad)
+	w.room = grow(w.room, 3*g.Rows*g.Channels)
+	w.sweep(g.images(), moveGrain, (*pass).normSums, (*pass).normMeans, (*pass).normGrad)
 	for c := range g.Channels {
 		plain, normal := 0.0, 0.0
 		for r := range g.Rows {
-			plain += w.sums[2*r*g.Channels+c]
-			normal += w.sums[(2*r+1)*g.Channels+c]
+			p, n := w.channelSums(r, 0)
+			plain += p[c]
+			normal += n[c]
 		}
 		dbeta[c] += float32(plain)
 		dgamma[c] += float32(normal)
 	}
 }
 
-func (g GroupNorm) check(x []float32) {
+func (g GroupNorm) images() Images { return Images{g.Rows, g.Pixels, g.Channels} }
+
+// start takes over what all passes share.
+func (g GroupNorm) start(w *pass, mean, rstd, x []float32) {
 	if g.Rows < 0 || g.Pixels < 1 || g.Groups < 1 || g.Channels < g.Groups || g.Channels%g.Groups != 0 {
 		panic("f32: GroupNorm needs pixels, and channels that groups divide")
 	}
 	checkLen("x", x, g.Rows, g.Pixels, g.Channels)
-}
-
-func (w *pass) statistics(lo, hi int) {
-	g := &w.norm
-	size, count := g.Channels/g.Groups, float64(g.Channels/g.Groups*g.Pixels)
-	var sums, squares [momentWidth]float64
-	for r := lo; r < hi; r++ {
-		x := w.src[r*g.Pixels*g.Channels:]
-		sum, square := 0.0, 0.0
-		for c := range g.Channels {
-			at := c % momentWidth
-			if at == 0 {
-				moments(&sums, &squares, min(momentWidth, g.Channels-c), x[c:], x[c:], g.Channels, g.Pixels)
-			}
-			sum, square = sum+sums[at], square+squares[at]
-			if (c+1)%size == 0 {
-				mean := sum / count
-				i := r*g.Groups + c/size
-				w.mean[i] = float32(mean)
-				w.rstd[i] = float32(1 / math.Sqrt(max(0, square/count-mean*mean)+g.Epsilon))
-				sum, square = 0, 0
-			}
-		}
-	}
-}
-
-// start takes over what passes of a normalisation share. beta may be nil.
-func (w *pass) start(g GroupNorm, dst, x, mean, rstd, gamma, beta []float32) {
-	checkLen("the result", dst, g.Rows, g.Pixels, g.Channels)
 	checkLen("mean", mean, g.Rows, g.Groups)
 	checkLen("rstd", rstd, g.Rows, g.Groups)
+	w.norm, w.mean, w.rstd, w.src = g, mean, rstd, x
+}
+
+// affine takes over the rest of what y or its gradient needs. beta may be nil.
+func (g GroupNorm) affine(w *pass, dst, gamma, beta []float32, silu bool) {
+	checkLen("the result", dst, g.Rows, g.Pixels, g.Channels)
 	checkLen("gamma", gamma, g.Channels)
 	if beta != nil {
 		checkLen("beta", beta, g.Channels)
 	}
-	w.norm, w.mean, w.rstd, w.src, w.dst, w.gamma, w.shift = g, mean, rstd, x, dst, gamma, beta
-	w.room = grow(w.room, 3*g.Rows*g.Channels)
+	w.dst, w.gamma, w.shift, w.activate = dst, gamma, beta, silu
 }
 
-// coefficients returns three vectors of a value for every channel, for row r.
+// statistics finishes the sums of row r.
+func (w *pass) statistics(r int) {
+	g := &w.norm
+	sums, squares := w.rowSums(r)
+	size := g.Channels / g.Groups
+	count := float64(size * g.Pixels)
+	for i := range g.Groups {
+		sum, square := 0.0, 0.0
+		for c := i * size; c < (i+1)*size; c++ {
+			sum += sums[c]
+			square += squares[c]
+		}
+		mean := sum / count
+		w.mean[r*g.Groups+i] = float32(mean)
+		w.rstd[r*g.Groups+i] = float32(1 / math.Sqrt(max(0, square/count-mean*mean)+g.Epsilon))
+	}
+}
+
+// normPattern returns a and b with y = a x + b in row r, repeated.
+func (w *pass) normPattern(p *pattern, r int) (a, b []float32) {
+	g := &w.norm
+	a, b = p.of(0, &w.images), p.of(1, &w.images)
+	size := g.Channels / g.Groups
+	for i := range g.Groups {
+		mean, rstd := float64(w.mean[r*g.Groups+i]), float64(w.rstd[r*g.Groups+i])
+		for c := i * size; c < (i+1)*size; c++ {
+			scale := float64(w.gamma[c]) * rstd
+			a[c], b[c] = float32(scale), float32(float64(w.shift[c])-mean*scale)
+		}
+	}
+	repeat(a, g.Channels)
+	repeat(b, g.Channels)
+	return a, b
+}
+
+// applyNorm writes a block of y or of SiLU(y).
+func (w *pass) applyNorm(r, b int) {
+	p := patterns.Get()
+	defer patterns.Put(p)
+	scale, shift := w.normPattern(p, r)
+	f := opMulAdd
+	if w.activate {
+		f = opAffineSiLU
+	}
+	w.images.chunks(r, b, len(scale), func(lo, hi int) {
+		f.apply(w.dst[lo:hi], w.src[lo:hi], scale, shift, 0)
+	})
+}
+
+// normSiLUGrad writes a block of the gradient of y for that of SiLU(y).
+func (w *pass) normSiLUGrad(r, b int) {
+	p := patterns.Get()
+	defer patterns.Put(p)
+	scale, shift := w.normPattern(p, r)
+	w.images.chunks(r, b, len(scale), func(lo, hi int) {
+		affineSiLUGrad(w.dst[lo:hi], w.second[lo:hi], w.src[lo:hi], scale, shift)
+	})
+}
+
+// normSums sums dy and dy x over a block, for each channel. With SiLU it writes
+// dy into dx first.
+func (w *pass) normSums(r, b int) {
+	lo, hi := w.images.block(r, b)
+	dy := w.second[lo:hi]
+	if w.activate {
+		w.normSiLUGrad(r, b)
+		dy = w.dst[lo:hi]
+	}
+	plain, product := w.channelSums(r, b)
+	channelSums(plain, product, dy, w.src[lo:hi])
+}
+
+// coefficients returns a, b and c with dx = a dy + b x + c in row r.
 func (w *pass) coefficients(r int) (a, b, c []float32) {
 	n := w.norm.Channels
 	room := w.room[3*r*n : 3*(r+1)*n]
 	return room[:n], room[n : 2*n], room[2*n:]
 }
 
-// affine returns a and b with y = a x + b in row r.
-func (w *pass) affine(r int) (a, b []float32) {
-	g := &w.norm
-	a, b, _ = w.coefficients(r)
-	for c := range a {
-		i := r*g.Groups + c/(g.Channels/g.Groups)
-		scale := float64(w.gamma[c]) * float64(w.rstd[i])
-		a[c], b[c] = float32(scale), float32(float64(w.shift[c])-float64(w.mean[i])*scale)
-	}
-	return a, b
-}
-
-func (w *pass) apply(lo, hi int) {
-	g := &w.norm
-	f := affine
-	if w.activate {
-		f = affineSiLU
-	}
-	for r := lo; r < hi; r++ {
-		a, b := w.affine(r)
-		for p := range g.Pixels {
-			at := (r*g.Pixels + p) * g.Channels
-			f(w.dst[at:at+g.Channels], w.src[at:at+g.Channels], a, b)
-		}
-	}
-}
-
-func (w *pass) normSiLUGrad(lo, hi int) {
-	g := &w.norm
-	for r := lo; r < hi; r++ {
-		a, b := w.affine(r)
-		for p := range g.Pixels {
-			at := (r*g.Pixels + p) * g.Channels
-			affineSiLUGrad(w.dst[at:at+g.Channels], w.second[at:at+g.Channels], w.src[at:at+g.Channels], a, b)
-		}
-	}
-}
-
-func (w *pass) normGrad(lo, hi int) {
+// normMeans makes Σ dy x̂ of Σ dy x, and the coefficients of row r.
+func (w *pass) normMeans(r int) {
 	g := &w.norm
 	size, count := g.Channels/g.Groups, float64(g.Channels/g.Groups*g.Pixels)
-	var sums, products [momentWidth]float64
-	for r := lo; r < hi; r++ {
-		at := r * g.Pixels * g.Channels
-		// Σ dy and Σ dy x̂ of every channel.
-		plain, normal := w.sums[2*r*g.Channels:][:g.Channels], w.sums[(2*r+1)*g.Channels:][:g.Channels]
-		for c := range g.Channels {
-			if c%momentWidth == 0 {
-				moments(&sums, &products, min(momentWidth, g.Channels-c), w.second[at+c:], w.src[at+c:], g.Channels, g.Pixels)
-			}
-			i := r*g.Groups + c/size
-			plain[c] = sums[c%momentWidth]
-			normal[c] = (products[c%momentWidth] - float64(w.mean[i])*plain[c]) * float64(w.rstd[i])
+	plain, normal := w.rowSums(r)
+	a, b, constant := w.coefficients(r)
+	for from := 0; from < g.Channels; from += size {
+		mean, rstd := float64(w.mean[r*g.Groups+from/size]), float64(w.rstd[r*g.Groups+from/size])
+		meanPlain, meanNormal := 0.0, 0.0
+		for c := from; c < from+size; c++ {
+			normal[c] = (normal[c] - mean*plain[c]) * rstd
+			meanPlain += float64(w.gamma[c]) * plain[c] / count
+			meanNormal += float64(w.gamma[c]) * normal[c] / count
 		}
-		// dx = a dy + b x + c
-		a, b, constant := w.coefficients(r)
-		for from := 0; from < g.Channels; from += size {
-			mean, rstd := float64(w.mean[r*g.Groups+from/size]), float64(w.rstd[r*g.Groups+from/size])
-			meanPlain, meanNormal := 0.0, 0.0
-			for c := from; c < from+size; c++ {
-				meanPlain += float64(w.gamma[c]) * plain[c] / count
-				meanNormal += float64(w.gamma[c]) * normal[c] / count
-			}
-			for c := from; c < from+size; c++ {
-				a[c] = float32(rstd * float64(w.gamma[c]))
-				b[c] = float32(-rstd * rstd * meanNormal)
-				constant[c] = float32(rstd * (mean*rstd*meanNormal - meanPlain))
-			}
-		}
-		for p := range g.Pixels {
-			at := (r*g.Pixels + p) * g.Channels
-			affine2(w.dst[at:at+g.Channels], w.second[at:at+g.Channels], w.src[at:at+g.Channels], a, b, constant)
+		for c := from; c < from+size; c++ {
+			a[c] = float32(rstd * float64(w.gamma[c]))
+			b[c] = float32(-rstd * rstd * meanNormal)
+			constant[c] = float32(rstd * (mean*rstd*meanNormal - meanPlain))
 		}
 	}
+}
+
+// normGrad writes a block of dx.
+func (w *pass) normGrad(r, b int) {
+	p := patterns.Get()
+	defer patterns.Put(p)
+	n := w.norm.Channels
+	c0, c1, c2 := w.coefficients(r)
+	v0, v1, v2 := p.of(0, &w.images), p.of(1, &w.images), p.of(2, &w.images)
+	copy(v0, c0)
+	copy(v1, c1)
+	copy(v2, c2)
+	repeat(v0, n)
+	repeat(v1, n)
+	repeat(v2, n)
+	dy := w.second
+	if w.activate {
+		dy = w.dst
+	}
+	w.images.chunks(r, b, len(v0), func(lo, hi int) {
+		affine2(w.dst[lo:hi], dy[lo:hi], w.src[lo:hi], v0, v1, v2)
+	})
 }

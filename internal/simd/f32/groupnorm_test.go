@@ -3,6 +3,7 @@ package f32
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -81,30 +82,39 @@ func TestGroupNorm_AgreesWith_definition(t *testing.T) {
 	})
 }
 
-// A row is the same bits alone and in a batch, for every number of workers.
+// A row is the same bits alone and in a batch, for every number of workers, and
+// whether rows or their blocks are the work of one.
 func TestGroupNorm_Invariant_rows(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
-		g := GroupNorm{5, 300, 40, 8, 1e-5}
-		gamma, beta := normals(40), normals(41)
-		compute := func(g GroupNorm, x []float32) (y []float32) {
-			mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
-			y = make([]float32, len(x))
-			g.Statistics(mean, rstd, x)
-			g.Apply(y, x, mean, rstd, gamma, beta, true)
-			return y
+		const pixels, channels = 900, 40 // three blocks
+		gamma, beta := normals(channels), normals(channels+1)
+		compute := func(x, dz []float32, rows int) (y, dx, dgamma []float32) {
+			g := GroupNorm{rows, pixels, channels, 8, 1e-5}
+			mean, rstd := make([]float32, rows*8), make([]float32, rows*8)
+			y, dx, dgamma = make([]float32, len(x)), make([]float32, len(x)), make([]float32, channels)
+			g.Forward(y, mean, rstd, x, gamma, beta, true)
+			g.GradSiLU(dx, dgamma, make([]float32, channels), dz, x, mean, rstd, gamma, beta)
+			m, s, z := make([]float32, rows*8), make([]float32, rows*8), make([]float32, len(x))
+			g.Statistics(m, s, x)
+			g.Apply(z, x, m, s, gamma, beta, true)
+			if !sameBits(m, mean) || !sameBits(s, rstd) || !sameBits(z, y) {
+				t.Error("Forward is not Statistics and then Apply")
+			}
+			return y, dx, dgamma
 		}
-		x := normals(5 * 300 * 40)
-		want := compute(g, x)
+		const size = pixels * channels
+		x, dz := normals(5*size), normals(5*size + 1)[1:]
+		y, dx, dgamma := compute(x, dz, 5)
 		for _, procs := range []int{1, 2, 5} {
 			withProcs(procs, func() {
-				if !sameBits(compute(g, x), want) {
+				if a, b, c := compute(x, dz, 5); !sameBits(a, y) || !sameBits(b, dx) || !sameBits(c, dgamma) {
 					t.Errorf("other bits with %d processors", procs)
 				}
 			})
 		}
-		g.Rows = 1
 		for r := range 5 {
-			if !sameBits(compute(g, x[r*12000:(r+1)*12000]), want[r*12000:(r+1)*12000]) {
+			lo, hi := r*size, (r+1)*size
+			if a, b, _ := compute(x[lo:hi], dz[lo:hi], 1); !sameBits(a, y[lo:hi]) || !sameBits(b, dx[lo:hi]) {
 				t.Errorf("row %d differs when it is alone", r)
 			}
 		}
@@ -157,16 +167,23 @@ func TestGroupNorm_AgreesWith_differences(t *testing.T) {
 			for _, silu := range []bool{false, true} {
 				mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
 				g.Statistics(mean, rstd, x)
-				dy, dx := dz, make([]float32, n)
-				if silu {
-					dy = make([]float32, n)
-					g.SiLUGrad(dy, dz, x, mean, rstd, gamma, beta)
-				}
+				dx := make([]float32, n)
 				dgamma, dbeta := make([]float32, g.Channels), make([]float32, g.Channels)
 				for c := range dgamma {
 					dgamma[c], dbeta[c] = 1, -2 // the gradients are added to what is there
 				}
-				g.Grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma)
+				if silu {
+					g.GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)
+					// Step by step, and in place, it is the same.
+					again, grad := slices.Clone(dz), [2][]float32{slices.Repeat([]float32{1}, g.Channels), slices.Repeat([]float32{-2}, g.Channels)}
+					g.SiLUGrad(again, again, x, mean, rstd, gamma, beta)
+					g.Grad(again, grad[0], grad[1], again, x, mean, rstd, gamma)
+					if !sameBits(again, dx) || !sameBits(grad[0], dgamma) || !sameBits(grad[1], dbeta) {
+						t.Fatalf("%+v: GradSiLU is not SiLUGrad and then Grad", g)
+					}
+				} else {
+					g.Grad(dx, dgamma, dbeta, dz, x, mean, rstd, gamma)
+				}
 				args := [3][]float64{wide(x), wide(gamma), wide(beta)}
 				got := [3][]float32{dx, dgamma, dbeta}
 				before := [3]float64{0, 1, -2}

@@ -19,42 +19,122 @@ func dotsAVX2(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)
 //go:noescape
 func packRows8AVX2(dst *float32, stride int, src *float32, ld int, k int)
 
-// expAVX2 writes e^(src − shift) into dst and returns the sum over it.
+// addAVX2 writes x + y into dst.
 //
 //go:noescape
-func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// scaleAVX2 writes factor·src into dst.
+// subAVX2 writes x − y into dst.
 //
 //go:noescape
-func scaleAVX2(dst *float32, src *float32, n int, factor float32)
+func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// shiftedProductAVX2 writes (x − shift) y into dst.
+// mulAVX2 writes x y into dst.
 //
 //go:noescape
-func shiftedProductAVX2(dst *float32, x *float32, y *float32, n int, shift float32)
+func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// addNumberAVX2 writes x + a into dst.
+//
+//go:noescape
+func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// scaleAVX2 writes a x into dst.
+//
+//go:noescape
+func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// scaledAddAVX2 writes x + a y into dst.
+//
+//go:noescape
+func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// mulAddAVX2 writes x y + z into dst.
+//
+//go:noescape
+func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// shiftedMulAVX2 writes (x − a) y into dst.
+//
+//go:noescape
+func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// reluAVX2 writes max(x, 0), NaN for NaN into dst.
+//
+//go:noescape
+func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// reluGradAVX2 writes x where y is above 0 or NaN, 0 elsewhere into dst.
+//
+//go:noescape
+func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// sigmoidAVX2 writes σ(x) into dst.
+//
+//go:noescape
+func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// sigmoidGradAVX2 writes x times the slope of σ at y, σ(y) σ(−y) into dst.
+//
+//go:noescape
+func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
 // siluAVX2 writes x σ(x) into dst.
 //
 //go:noescape
-func siluAVX2(dst *float32, x *float32, n int)
+func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// siluGradAVX2 writes dy σ(x) (1 + x σ(−x)) into dst.
+// siluGradAVX2 writes x times the slope of SiLU at y, σ(y) (1 + y σ(−y)) into dst.
 //
 //go:noescape
-func siluGradAVX2(dst *float32, dy *float32, x *float32, n int)
+func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// affineAVX2 writes a x + b into dst.
+// tanhAVX2 writes tanh(x) into dst.
 //
 //go:noescape
-func affineAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// affineSiLUAVX2 writes SiLU of a x + b into dst.
+// tanhGradAVX2 writes x times the slope of tanh at y, 4 σ(2y) σ(−2y) into dst.
 //
 //go:noescape
-func affineSiLUAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 
-// affineSiLUGradAVX2 writes siluGrad of dy and a x + b into dst.
+// geluAVX2 writes x Φ(x) into dst.
+//
+//go:noescape
+func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// geluGradAVX2 writes x times the slope of GELU at y, Φ(y) + y φ(y) into dst.
+//
+//go:noescape
+func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// geluTanhAVX2 writes x σ(2u), u = √(2/π) (x + 0.044715 x³) into dst.
+//
+//go:noescape
+func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// geluTanhGradAVX2 writes x times the slope of that at y, σ(2u) (1 + y σ(−2u) 2u') into dst.
+//
+//go:noescape
+func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// mishAVX2 writes x tanh(log(1 + e^x)) into dst.
+//
+//go:noescape
+func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// mishGradAVX2 writes x times the slope of mish at y into dst.
+//
+//go:noescape
+func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// affineSiLUAVX2 writes SiLU of x y + z into dst.
+//
+//go:noescape
+func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+
+// affineSiLUGradAVX2 writes dy times the slope of SiLU at a x + b into dst.
 //
 //go:noescape
 func affineSiLUGradAVX2(dst *float32, dy *float32, x *float32, a *float32, b *float32, n int)
@@ -63,6 +143,11 @@ func affineSiLUGradAVX2(dst *float32, dy *float32, x *float32, a *float32, b *fl
 //
 //go:noescape
 func affine2AVX2(dst *float32, x *float32, y *float32, a *float32, b *float32, c *float32, n int)
+
+// expAVX2 writes e^(src − shift) into dst and returns the sum over it.
+//
+//go:noescape
+func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
 
 // maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.
 //

@@ -22,127 +22,335 @@ DATA tailMasks<>+56(SB)/4, $0x00000000
 DATA tailMasks<>+60(SB)/4, $0x00000000
 GLOBL tailMasks<>(SB), RODATA|NOPTR, $64
 
-DATA constants<>+0(SB)/4, $0x42b20000
-DATA constants<>+4(SB)/4, $0x42b20000
-DATA constants<>+8(SB)/4, $0x42b20000
-DATA constants<>+12(SB)/4, $0x42b20000
-DATA constants<>+16(SB)/4, $0x42b20000
-DATA constants<>+20(SB)/4, $0x42b20000
-DATA constants<>+24(SB)/4, $0x42b20000
-DATA constants<>+28(SB)/4, $0x42b20000
-DATA constants<>+32(SB)/4, $0xc2d20000
-DATA constants<>+36(SB)/4, $0xc2d20000
-DATA constants<>+40(SB)/4, $0xc2d20000
-DATA constants<>+44(SB)/4, $0xc2d20000
-DATA constants<>+48(SB)/4, $0xc2d20000
-DATA constants<>+52(SB)/4, $0xc2d20000
-DATA constants<>+56(SB)/4, $0xc2d20000
-DATA constants<>+60(SB)/4, $0xc2d20000
-DATA constants<>+64(SB)/4, $0x3fb8aa3b
-DATA constants<>+68(SB)/4, $0x3fb8aa3b
-DATA constants<>+72(SB)/4, $0x3fb8aa3b
-DATA constants<>+76(SB)/4, $0x3fb8aa3b
-DATA constants<>+80(SB)/4, $0x3fb8aa3b
-DATA constants<>+84(SB)/4, $0x3fb8aa3b
-DATA constants<>+88(SB)/4, $0x3fb8aa3b
-DATA constants<>+92(SB)/4, $0x3fb8aa3b
-DATA constants<>+96(SB)/4, $0x3f317218
-DATA constants<>+100(SB)/4, $0x3f317218
-DATA constants<>+104(SB)/4, $0x3f317218
-DATA constants<>+108(SB)/4, $0x3f317218
-DATA constants<>+112(SB)/4, $0x3f317218
-DATA constants<>+116(SB)/4, $0x3f317218
-DATA constants<>+120(SB)/4, $0x3f317218
-DATA constants<>+124(SB)/4, $0x3f317218
-DATA constants<>+128(SB)/4, $0xb102e308
-DATA constants<>+132(SB)/4, $0xb102e308
-DATA constants<>+136(SB)/4, $0xb102e308
-DATA constants<>+140(SB)/4, $0xb102e308
-DATA constants<>+144(SB)/4, $0xb102e308
-DATA constants<>+148(SB)/4, $0xb102e308
-DATA constants<>+152(SB)/4, $0xb102e308
-DATA constants<>+156(SB)/4, $0xb102e308
-DATA constants<>+160(SB)/4, $0x39500d01
-DATA constants<>+164(SB)/4, $0x39500d01
-DATA constants<>+168(SB)/4, $0x39500d01
-DATA constants<>+172(SB)/4, $0x39500d01
-DATA constants<>+176(SB)/4, $0x39500d01
-DATA constants<>+180(SB)/4, $0x39500d01
-DATA constants<>+184(SB)/4, $0x39500d01
-DATA constants<>+188(SB)/4, $0x39500d01
-DATA constants<>+192(SB)/4, $0x3ab60b61
-DATA constants<>+196(SB)/4, $0x3ab60b61
-DATA constants<>+200(SB)/4, $0x3ab60b61
-DATA constants<>+204(SB)/4, $0x3ab60b61
-DATA constants<>+208(SB)/4, $0x3ab60b61
-DATA constants<>+212(SB)/4, $0x3ab60b61
-DATA constants<>+216(SB)/4, $0x3ab60b61
-DATA constants<>+220(SB)/4, $0x3ab60b61
-DATA constants<>+224(SB)/4, $0x3c088889
-DATA constants<>+228(SB)/4, $0x3c088889
-DATA constants<>+232(SB)/4, $0x3c088889
-DATA constants<>+236(SB)/4, $0x3c088889
-DATA constants<>+240(SB)/4, $0x3c088889
-DATA constants<>+244(SB)/4, $0x3c088889
-DATA constants<>+248(SB)/4, $0x3c088889
-DATA constants<>+252(SB)/4, $0x3c088889
-DATA constants<>+256(SB)/4, $0x3d2aaaab
-DATA constants<>+260(SB)/4, $0x3d2aaaab
-DATA constants<>+264(SB)/4, $0x3d2aaaab
-DATA constants<>+268(SB)/4, $0x3d2aaaab
-DATA constants<>+272(SB)/4, $0x3d2aaaab
-DATA constants<>+276(SB)/4, $0x3d2aaaab
-DATA constants<>+280(SB)/4, $0x3d2aaaab
-DATA constants<>+284(SB)/4, $0x3d2aaaab
-DATA constants<>+288(SB)/4, $0x3e2aaaab
-DATA constants<>+292(SB)/4, $0x3e2aaaab
-DATA constants<>+296(SB)/4, $0x3e2aaaab
-DATA constants<>+300(SB)/4, $0x3e2aaaab
-DATA constants<>+304(SB)/4, $0x3e2aaaab
-DATA constants<>+308(SB)/4, $0x3e2aaaab
-DATA constants<>+312(SB)/4, $0x3e2aaaab
-DATA constants<>+316(SB)/4, $0x3e2aaaab
-DATA constants<>+320(SB)/4, $0x3f000000
-DATA constants<>+324(SB)/4, $0x3f000000
-DATA constants<>+328(SB)/4, $0x3f000000
-DATA constants<>+332(SB)/4, $0x3f000000
-DATA constants<>+336(SB)/4, $0x3f000000
-DATA constants<>+340(SB)/4, $0x3f000000
-DATA constants<>+344(SB)/4, $0x3f000000
-DATA constants<>+348(SB)/4, $0x3f000000
-DATA constants<>+352(SB)/4, $0x3f800000
-DATA constants<>+356(SB)/4, $0x3f800000
-DATA constants<>+360(SB)/4, $0x3f800000
-DATA constants<>+364(SB)/4, $0x3f800000
-DATA constants<>+368(SB)/4, $0x3f800000
-DATA constants<>+372(SB)/4, $0x3f800000
-DATA constants<>+376(SB)/4, $0x3f800000
-DATA constants<>+380(SB)/4, $0x3f800000
-DATA constants<>+384(SB)/4, $0x0000007f
-DATA constants<>+388(SB)/4, $0x0000007f
-DATA constants<>+392(SB)/4, $0x0000007f
-DATA constants<>+396(SB)/4, $0x0000007f
-DATA constants<>+400(SB)/4, $0x0000007f
-DATA constants<>+404(SB)/4, $0x0000007f
-DATA constants<>+408(SB)/4, $0x0000007f
-DATA constants<>+412(SB)/4, $0x0000007f
-DATA constants<>+416(SB)/4, $0x80000000
-DATA constants<>+420(SB)/4, $0x80000000
-DATA constants<>+424(SB)/4, $0x80000000
-DATA constants<>+428(SB)/4, $0x80000000
-DATA constants<>+432(SB)/4, $0x80000000
-DATA constants<>+436(SB)/4, $0x80000000
-DATA constants<>+440(SB)/4, $0x80000000
-DATA constants<>+444(SB)/4, $0x80000000
-DATA constants<>+448(SB)/4, $0xff800000
-DATA constants<>+452(SB)/4, $0xff800000
-DATA constants<>+456(SB)/4, $0xff800000
-DATA constants<>+460(SB)/4, $0xff800000
-DATA constants<>+464(SB)/4, $0xff800000
-DATA constants<>+468(SB)/4, $0xff800000
-DATA constants<>+472(SB)/4, $0xff800000
-DATA constants<>+476(SB)/4, $0xff800000
-GLOBL constants<>(SB), RODATA|NOPTR, $480
+DATA constants<>+0(SB)/4, $0x80000000
+DATA constants<>+4(SB)/4, $0x80000000
+DATA constants<>+8(SB)/4, $0x80000000
+DATA constants<>+12(SB)/4, $0x80000000
+DATA constants<>+16(SB)/4, $0x80000000
+DATA constants<>+20(SB)/4, $0x80000000
+DATA constants<>+24(SB)/4, $0x80000000
+DATA constants<>+28(SB)/4, $0x80000000
+DATA constants<>+32(SB)/4, $0x42b20000
+DATA constants<>+36(SB)/4, $0x42b20000
+DATA constants<>+40(SB)/4, $0x42b20000
+DATA constants<>+44(SB)/4, $0x42b20000
+DATA constants<>+48(SB)/4, $0x42b20000
+DATA constants<>+52(SB)/4, $0x42b20000
+DATA constants<>+56(SB)/4, $0x42b20000
+DATA constants<>+60(SB)/4, $0x42b20000
+DATA constants<>+64(SB)/4, $0xc2d20000
+DATA constants<>+68(SB)/4, $0xc2d20000
+DATA constants<>+72(SB)/4, $0xc2d20000
+DATA constants<>+76(SB)/4, $0xc2d20000
+DATA constants<>+80(SB)/4, $0xc2d20000
+DATA constants<>+84(SB)/4, $0xc2d20000
+DATA constants<>+88(SB)/4, $0xc2d20000
+DATA constants<>+92(SB)/4, $0xc2d20000
+DATA constants<>+96(SB)/4, $0x3fb8aa3b
+DATA constants<>+100(SB)/4, $0x3fb8aa3b
+DATA constants<>+104(SB)/4, $0x3fb8aa3b
+DATA constants<>+108(SB)/4, $0x3fb8aa3b
+DATA constants<>+112(SB)/4, $0x3fb8aa3b
+DATA constants<>+116(SB)/4, $0x3fb8aa3b
+DATA constants<>+120(SB)/4, $0x3fb8aa3b
+DATA constants<>+124(SB)/4, $0x3fb8aa3b
+DATA constants<>+128(SB)/4, $0x3f317218
+DATA constants<>+132(SB)/4, $0x3f317218
+DATA constants<>+136(SB)/4, $0x3f317218
+DATA constants<>+140(SB)/4, $0x3f317218
+DATA constants<>+144(SB)/4, $0x3f317218
+DATA constants<>+148(SB)/4, $0x3f317218
+DATA constants<>+152(SB)/4, $0x3f317218
+DATA constants<>+156(SB)/4, $0x3f317218
+DATA constants<>+160(SB)/4, $0xb102e308
+DATA constants<>+164(SB)/4, $0xb102e308
+DATA constants<>+168(SB)/4, $0xb102e308
+DATA constants<>+172(SB)/4, $0xb102e308
+DATA constants<>+176(SB)/4, $0xb102e308
+DATA constants<>+180(SB)/4, $0xb102e308
+DATA constants<>+184(SB)/4, $0xb102e308
+DATA constants<>+188(SB)/4, $0xb102e308
+DATA constants<>+192(SB)/4, $0x39500d01
+DATA constants<>+196(SB)/4, $0x39500d01
+DATA constants<>+200(SB)/4, $0x39500d01
+DATA constants<>+204(SB)/4, $0x39500d01
+DATA constants<>+208(SB)/4, $0x39500d01
+DATA constants<>+212(SB)/4, $0x39500d01
+DATA constants<>+216(SB)/4, $0x39500d01
+DATA constants<>+220(SB)/4, $0x39500d01
+DATA constants<>+224(SB)/4, $0x3ab60b61
+DATA constants<>+228(SB)/4, $0x3ab60b61
+DATA constants<>+232(SB)/4, $0x3ab60b61
+DATA constants<>+236(SB)/4, $0x3ab60b61
+DATA constants<>+240(SB)/4, $0x3ab60b61
+DATA constants<>+244(SB)/4, $0x3ab60b61
+DATA constants<>+248(SB)/4, $0x3ab60b61
+DATA constants<>+252(SB)/4, $0x3ab60b61
+DATA constants<>+256(SB)/4, $0x3c088889
+DATA constants<>+260(SB)/4, $0x3c088889
+DATA constants<>+264(SB)/4, $0x3c088889
+DATA constants<>+268(SB)/4, $0x3c088889
+DATA constants<>+272(SB)/4, $0x3c088889
+DATA constants<>+276(SB)/4, $0x3c088889
+DATA constants<>+280(SB)/4, $0x3c088889
+DATA constants<>+284(SB)/4, $0x3c088889
+DATA constants<>+288(SB)/4, $0x3d2aaaab
+DATA constants<>+292(SB)/4, $0x3d2aaaab
+DATA constants<>+296(SB)/4, $0x3d2aaaab
+DATA constants<>+300(SB)/4, $0x3d2aaaab
+DATA constants<>+304(SB)/4, $0x3d2aaaab
+DATA constants<>+308(SB)/4, $0x3d2aaaab
+DATA constants<>+312(SB)/4, $0x3d2aaaab
+DATA constants<>+316(SB)/4, $0x3d2aaaab
+DATA constants<>+320(SB)/4, $0x3e2aaaab
+DATA constants<>+324(SB)/4, $0x3e2aaaab
+DATA constants<>+328(SB)/4, $0x3e2aaaab
+DATA constants<>+332(SB)/4, $0x3e2aaaab
+DATA constants<>+336(SB)/4, $0x3e2aaaab
+DATA constants<>+340(SB)/4, $0x3e2aaaab
+DATA constants<>+344(SB)/4, $0x3e2aaaab
+DATA constants<>+348(SB)/4, $0x3e2aaaab
+DATA constants<>+352(SB)/4, $0x3f000000
+DATA constants<>+356(SB)/4, $0x3f000000
+DATA constants<>+360(SB)/4, $0x3f000000
+DATA constants<>+364(SB)/4, $0x3f000000
+DATA constants<>+368(SB)/4, $0x3f000000
+DATA constants<>+372(SB)/4, $0x3f000000
+DATA constants<>+376(SB)/4, $0x3f000000
+DATA constants<>+380(SB)/4, $0x3f000000
+DATA constants<>+384(SB)/4, $0x3f800000
+DATA constants<>+388(SB)/4, $0x3f800000
+DATA constants<>+392(SB)/4, $0x3f800000
+DATA constants<>+396(SB)/4, $0x3f800000
+DATA constants<>+400(SB)/4, $0x3f800000
+DATA constants<>+404(SB)/4, $0x3f800000
+DATA constants<>+408(SB)/4, $0x3f800000
+DATA constants<>+412(SB)/4, $0x3f800000
+DATA constants<>+416(SB)/4, $0x0000007f
+DATA constants<>+420(SB)/4, $0x0000007f
+DATA constants<>+424(SB)/4, $0x0000007f
+DATA constants<>+428(SB)/4, $0x0000007f
+DATA constants<>+432(SB)/4, $0x0000007f
+DATA constants<>+436(SB)/4, $0x0000007f
+DATA constants<>+440(SB)/4, $0x0000007f
+DATA constants<>+444(SB)/4, $0x0000007f
+DATA constants<>+448(SB)/4, $0xbbd8a998
+DATA constants<>+452(SB)/4, $0xbbd8a998
+DATA constants<>+456(SB)/4, $0xbbd8a998
+DATA constants<>+460(SB)/4, $0xbbd8a998
+DATA constants<>+464(SB)/4, $0xbbd8a998
+DATA constants<>+468(SB)/4, $0xbbd8a998
+DATA constants<>+472(SB)/4, $0xbbd8a998
+DATA constants<>+476(SB)/4, $0xbbd8a998
+DATA constants<>+480(SB)/4, $0x3cae4670
+DATA constants<>+484(SB)/4, $0x3cae4670
+DATA constants<>+488(SB)/4, $0x3cae4670
+DATA constants<>+492(SB)/4, $0x3cae4670
+DATA constants<>+496(SB)/4, $0x3cae4670
+DATA constants<>+500(SB)/4, $0x3cae4670
+DATA constants<>+504(SB)/4, $0x3cae4670
+DATA constants<>+508(SB)/4, $0x3cae4670
+DATA constants<>+512(SB)/4, $0xbd5cbf24
+DATA constants<>+516(SB)/4, $0xbd5cbf24
+DATA constants<>+520(SB)/4, $0xbd5cbf24
+DATA constants<>+524(SB)/4, $0xbd5cbf24
+DATA constants<>+528(SB)/4, $0xbd5cbf24
+DATA constants<>+532(SB)/4, $0xbd5cbf24
+DATA constants<>+536(SB)/4, $0xbd5cbf24
+DATA constants<>+540(SB)/4, $0xbd5cbf24
+DATA constants<>+544(SB)/4, $0x3e088766
+DATA constants<>+548(SB)/4, $0x3e088766
+DATA constants<>+552(SB)/4, $0x3e088766
+DATA constants<>+556(SB)/4, $0x3e088766
+DATA constants<>+560(SB)/4, $0x3e088766
+DATA constants<>+564(SB)/4, $0x3e088766
+DATA constants<>+568(SB)/4, $0x3e088766
+DATA constants<>+572(SB)/4, $0x3e088766
+DATA constants<>+576(SB)/4, $0xbeaaaaa8
+DATA constants<>+580(SB)/4, $0xbeaaaaa8
+DATA constants<>+584(SB)/4, $0xbeaaaaa8
+DATA constants<>+588(SB)/4, $0xbeaaaaa8
+DATA constants<>+592(SB)/4, $0xbeaaaaa8
+DATA constants<>+596(SB)/4, $0xbeaaaaa8
+DATA constants<>+600(SB)/4, $0xbeaaaaa8
+DATA constants<>+604(SB)/4, $0xbeaaaaa8
+DATA constants<>+608(SB)/4, $0x7fffffff
+DATA constants<>+612(SB)/4, $0x7fffffff
+DATA constants<>+616(SB)/4, $0x7fffffff
+DATA constants<>+620(SB)/4, $0x7fffffff
+DATA constants<>+624(SB)/4, $0x7fffffff
+DATA constants<>+628(SB)/4, $0x7fffffff
+DATA constants<>+632(SB)/4, $0x7fffffff
+DATA constants<>+636(SB)/4, $0x7fffffff
+DATA constants<>+640(SB)/4, $0x40800000
+DATA constants<>+644(SB)/4, $0x40800000
+DATA constants<>+648(SB)/4, $0x40800000
+DATA constants<>+652(SB)/4, $0x40800000
+DATA constants<>+656(SB)/4, $0x40800000
+DATA constants<>+660(SB)/4, $0x40800000
+DATA constants<>+664(SB)/4, $0x40800000
+DATA constants<>+668(SB)/4, $0x40800000
+DATA constants<>+672(SB)/4, $0x41700000
+DATA constants<>+676(SB)/4, $0x41700000
+DATA constants<>+680(SB)/4, $0x41700000
+DATA constants<>+684(SB)/4, $0x41700000
+DATA constants<>+688(SB)/4, $0x41700000
+DATA constants<>+692(SB)/4, $0x41700000
+DATA constants<>+696(SB)/4, $0x41700000
+DATA constants<>+700(SB)/4, $0x41700000
+DATA constants<>+704(SB)/4, $0xbf000000
+DATA constants<>+708(SB)/4, $0xbf000000
+DATA constants<>+712(SB)/4, $0xbf000000
+DATA constants<>+716(SB)/4, $0xbf000000
+DATA constants<>+720(SB)/4, $0xbf000000
+DATA constants<>+724(SB)/4, $0xbf000000
+DATA constants<>+728(SB)/4, $0xbf000000
+DATA constants<>+732(SB)/4, $0xbf000000
+DATA constants<>+736(SB)/4, $0x40400000
+DATA constants<>+740(SB)/4, $0x40400000
+DATA constants<>+744(SB)/4, $0x40400000
+DATA constants<>+748(SB)/4, $0x40400000
+DATA constants<>+752(SB)/4, $0x40400000
+DATA constants<>+756(SB)/4, $0x40400000
+DATA constants<>+760(SB)/4, $0x40400000
+DATA constants<>+764(SB)/4, $0x40400000
+DATA constants<>+768(SB)/4, $0x3868bff1
+DATA constants<>+772(SB)/4, $0x3868bff1
+DATA constants<>+776(SB)/4, $0x3868bff1
+DATA constants<>+780(SB)/4, $0x3868bff1
+DATA constants<>+784(SB)/4, $0x3868bff1
+DATA constants<>+788(SB)/4, $0x3868bff1
+DATA constants<>+792(SB)/4, $0x3868bff1
+DATA constants<>+796(SB)/4, $0x3868bff1
+DATA constants<>+800(SB)/4, $0x390bcce0
+DATA constants<>+804(SB)/4, $0x390bcce0
+DATA constants<>+808(SB)/4, $0x390bcce0
+DATA constants<>+812(SB)/4, $0x390bcce0
+DATA constants<>+816(SB)/4, $0x390bcce0
+DATA constants<>+820(SB)/4, $0x390bcce0
+DATA constants<>+824(SB)/4, $0x390bcce0
+DATA constants<>+828(SB)/4, $0x390bcce0
+DATA constants<>+832(SB)/4, $0xb9804c54
+DATA constants<>+836(SB)/4, $0xb9804c54
+DATA constants<>+840(SB)/4, $0xb9804c54
+DATA constants<>+844(SB)/4, $0xb9804c54
+DATA constants<>+848(SB)/4, $0xb9804c54
+DATA constants<>+852(SB)/4, $0xb9804c54
+DATA constants<>+856(SB)/4, $0xb9804c54
+DATA constants<>+860(SB)/4, $0xb9804c54
+DATA constants<>+864(SB)/4, $0xba879746
+DATA constants<>+868(SB)/4, $0xba879746
+DATA constants<>+872(SB)/4, $0xba879746
+DATA constants<>+876(SB)/4, $0xba879746
+DATA constants<>+880(SB)/4, $0xba879746
+DATA constants<>+884(SB)/4, $0xba879746
+DATA constants<>+888(SB)/4, $0xba879746
+DATA constants<>+892(SB)/4, $0xba879746
+DATA constants<>+896(SB)/4, $0x3a863d04
+DATA constants<>+900(SB)/4, $0x3a863d04
+DATA constants<>+904(SB)/4, $0x3a863d04
+DATA constants<>+908(SB)/4, $0x3a863d04
+DATA constants<>+912(SB)/4, $0x3a863d04
+DATA constants<>+916(SB)/4, $0x3a863d04
+DATA constants<>+920(SB)/4, $0x3a863d04
+DATA constants<>+924(SB)/4, $0x3a863d04
+DATA constants<>+928(SB)/4, $0x3be463ee
+DATA constants<>+932(SB)/4, $0x3be463ee
+DATA constants<>+936(SB)/4, $0x3be463ee
+DATA constants<>+940(SB)/4, $0x3be463ee
+DATA constants<>+944(SB)/4, $0x3be463ee
+DATA constants<>+948(SB)/4, $0x3be463ee
+DATA constants<>+952(SB)/4, $0x3be463ee
+DATA constants<>+956(SB)/4, $0x3be463ee
+DATA constants<>+960(SB)/4, $0xbc2b6a05
+DATA constants<>+964(SB)/4, $0xbc2b6a05
+DATA constants<>+968(SB)/4, $0xbc2b6a05
+DATA constants<>+972(SB)/4, $0xbc2b6a05
+DATA constants<>+976(SB)/4, $0xbc2b6a05
+DATA constants<>+980(SB)/4, $0xbc2b6a05
+DATA constants<>+984(SB)/4, $0xbc2b6a05
+DATA constants<>+988(SB)/4, $0xbc2b6a05
+DATA constants<>+992(SB)/4, $0xbd419699
+DATA constants<>+996(SB)/4, $0xbd419699
+DATA constants<>+1000(SB)/4, $0xbd419699
+DATA constants<>+1004(SB)/4, $0xbd419699
+DATA constants<>+1008(SB)/4, $0xbd419699
+DATA constants<>+1012(SB)/4, $0xbd419699
+DATA constants<>+1016(SB)/4, $0xbd419699
+DATA constants<>+1020(SB)/4, $0xbd419699
+DATA constants<>+1024(SB)/4, $0x3e6b89c1
+DATA constants<>+1028(SB)/4, $0x3e6b89c1
+DATA constants<>+1032(SB)/4, $0x3e6b89c1
+DATA constants<>+1036(SB)/4, $0x3e6b89c1
+DATA constants<>+1040(SB)/4, $0x3e6b89c1
+DATA constants<>+1044(SB)/4, $0x3e6b89c1
+DATA constants<>+1048(SB)/4, $0x3e6b89c1
+DATA constants<>+1052(SB)/4, $0x3e6b89c1
+DATA constants<>+1056(SB)/4, $0xbf026395
+DATA constants<>+1060(SB)/4, $0xbf026395
+DATA constants<>+1064(SB)/4, $0xbf026395
+DATA constants<>+1068(SB)/4, $0xbf026395
+DATA constants<>+1072(SB)/4, $0xbf026395
+DATA constants<>+1076(SB)/4, $0xbf026395
+DATA constants<>+1080(SB)/4, $0xbf026395
+DATA constants<>+1084(SB)/4, $0xbf026395
+DATA constants<>+1088(SB)/4, $0x3f3aa53b
+DATA constants<>+1092(SB)/4, $0x3f3aa53b
+DATA constants<>+1096(SB)/4, $0x3f3aa53b
+DATA constants<>+1100(SB)/4, $0x3f3aa53b
+DATA constants<>+1104(SB)/4, $0x3f3aa53b
+DATA constants<>+1108(SB)/4, $0x3f3aa53b
+DATA constants<>+1112(SB)/4, $0x3f3aa53b
+DATA constants<>+1116(SB)/4, $0x3f3aa53b
+DATA constants<>+1120(SB)/4, $0x3ecc422a
+DATA constants<>+1124(SB)/4, $0x3ecc422a
+DATA constants<>+1128(SB)/4, $0x3ecc422a
+DATA constants<>+1132(SB)/4, $0x3ecc422a
+DATA constants<>+1136(SB)/4, $0x3ecc422a
+DATA constants<>+1140(SB)/4, $0x3ecc422a
+DATA constants<>+1144(SB)/4, $0x3ecc422a
+DATA constants<>+1148(SB)/4, $0x3ecc422a
+DATA constants<>+1152(SB)/4, $0x3fcc422a
+DATA constants<>+1156(SB)/4, $0x3fcc422a
+DATA constants<>+1160(SB)/4, $0x3fcc422a
+DATA constants<>+1164(SB)/4, $0x3fcc422a
+DATA constants<>+1168(SB)/4, $0x3fcc422a
+DATA constants<>+1172(SB)/4, $0x3fcc422a
+DATA constants<>+1176(SB)/4, $0x3fcc422a
+DATA constants<>+1180(SB)/4, $0x3fcc422a
+DATA constants<>+1184(SB)/4, $0x3d922279
+DATA constants<>+1188(SB)/4, $0x3d922279
+DATA constants<>+1192(SB)/4, $0x3d922279
+DATA constants<>+1196(SB)/4, $0x3d922279
+DATA constants<>+1200(SB)/4, $0x3d922279
+DATA constants<>+1204(SB)/4, $0x3d922279
+DATA constants<>+1208(SB)/4, $0x3d922279
+DATA constants<>+1212(SB)/4, $0x3d922279
+DATA constants<>+1216(SB)/4, $0x3e5b33b6
+DATA constants<>+1220(SB)/4, $0x3e5b33b6
+DATA constants<>+1224(SB)/4, $0x3e5b33b6
+DATA constants<>+1228(SB)/4, $0x3e5b33b6
+DATA constants<>+1232(SB)/4, $0x3e5b33b6
+DATA constants<>+1236(SB)/4, $0x3e5b33b6
+DATA constants<>+1240(SB)/4, $0x3e5b33b6
+DATA constants<>+1244(SB)/4, $0x3e5b33b6
+DATA constants<>+1248(SB)/4, $0x40000000
+DATA constants<>+1252(SB)/4, $0x40000000
+DATA constants<>+1256(SB)/4, $0x40000000
+DATA constants<>+1260(SB)/4, $0x40000000
+DATA constants<>+1264(SB)/4, $0x40000000
+DATA constants<>+1268(SB)/4, $0x40000000
+DATA constants<>+1272(SB)/4, $0x40000000
+DATA constants<>+1276(SB)/4, $0x40000000
+DATA constants<>+1280(SB)/4, $0xff800000
+DATA constants<>+1284(SB)/4, $0xff800000
+DATA constants<>+1288(SB)/4, $0xff800000
+DATA constants<>+1292(SB)/4, $0xff800000
+DATA constants<>+1296(SB)/4, $0xff800000
+DATA constants<>+1300(SB)/4, $0xff800000
+DATA constants<>+1304(SB)/4, $0xff800000
+DATA constants<>+1308(SB)/4, $0xff800000
+GLOBL constants<>(SB), RODATA|NOPTR, $1312
 
 // func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 // Requires: AVX, FMA3, MMX+
@@ -1165,175 +1373,230 @@ done:
 	VZEROUPPER
 	RET
 
-// func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·expAVX2(SB), NOSPLIT, $0-36
+// func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-44
 	MOVQ         dst+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         src+8(FP), DX
-	VBROADCASTSS shift+24(FP), Y0
-	VXORPS       Y1, Y1, Y1
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
 	SUBQ         $0x10, CX
 	JL           fewer
 
 loop:
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	ADDQ         $0x40, DX
-	VSUBPS       Y0, Y2, Y2
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constants<>+0(SB), Y4
-	VMOVUPS      constants<>+0(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+64(SB), Y2, Y4
-	VMULPS       constants<>+64(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+96(SB), Y4, Y2
-	VFNMADD231PS constants<>+96(SB), Y5, Y3
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VMOVUPS      constants<>+160(SB), Y6
-	VMOVUPS      constants<>+160(SB), Y7
-	VFMADD213PS  constants<>+192(SB), Y2, Y6
-	VFMADD213PS  constants<>+192(SB), Y3, Y7
-	VFMADD213PS  constants<>+224(SB), Y2, Y6
-	VFMADD213PS  constants<>+224(SB), Y3, Y7
-	VFMADD213PS  constants<>+256(SB), Y2, Y6
-	VFMADD213PS  constants<>+256(SB), Y3, Y7
-	VFMADD213PS  constants<>+288(SB), Y2, Y6
-	VFMADD213PS  constants<>+288(SB), Y3, Y7
-	VFMADD213PS  constants<>+320(SB), Y2, Y6
-	VFMADD213PS  constants<>+320(SB), Y3, Y7
-	VFMADD213PS  constants<>+352(SB), Y2, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+352(SB), Y2, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+384(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+384(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VMOVUPS      Y2, (AX)
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, 32(AX)
-	VADDPS       Y3, Y1, Y1
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, CX
-	JGE          loop
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    $0x40, BX
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
 
 fewer:
 	ADDQ $0x08, CX
 	JL   tail
 
 vector:
-	VMOVUPS      (DX), Y2
-	ADDQ         $0x20, DX
-	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      constants<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+64(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+96(SB), Y3, Y2
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y2, Y4
-	VFMADD213PS  constants<>+224(SB), Y2, Y4
-	VFMADD213PS  constants<>+256(SB), Y2, Y4
-	VFMADD213PS  constants<>+288(SB), Y2, Y4
-	VFMADD213PS  constants<>+320(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VMOVUPS      Y2, (AX)
-	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, CX
-	JGE          vector
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
 
 tail:
-	ADDQ         $0x08, CX
-	JZ           done
-	LEAQ         tailMasks<>+0(SB), BX
-	NEGQ         CX
-	VMOVUPS      32(BX)(CX*4), Y2
-	VMASKMOVPS   (DX), Y2, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constants<>+0(SB), Y0
-	VMINPS       Y3, Y0, Y3
-	VMOVUPS      constants<>+32(SB), Y0
-	VMAXPS       Y3, Y0, Y3
-	VMULPS       constants<>+64(SB), Y3, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS constants<>+96(SB), Y0, Y3
-	VFNMADD231PS constants<>+128(SB), Y0, Y3
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y3, Y4
-	VFMADD213PS  constants<>+224(SB), Y3, Y4
-	VFMADD213PS  constants<>+256(SB), Y3, Y4
-	VFMADD213PS  constants<>+288(SB), Y3, Y4
-	VFMADD213PS  constants<>+320(SB), Y3, Y4
-	VFMADD213PS  constants<>+352(SB), Y3, Y4
-	VFMADD213PS  constants<>+352(SB), Y3, Y4
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPADDD       constants<>+384(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y0, Y4, Y4
-	VMULPS       Y3, Y4, Y3
-	VMASKMOVPS   Y3, Y2, (AX)
-	VANDPS       Y2, Y3, Y3
-	VADDPS       Y3, Y1, Y1
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
 
 done:
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	MOVSS        X1, sum+32(FP)
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(dst *float32, src *float32, n int, factor float32)
+// func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 // Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+TEXT ·subAVX2(SB), NOSPLIT, $0-44
 	MOVQ         dst+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         src+8(FP), DX
-	VBROADCASTSS factor+24(FP), Y0
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    $0x40, BX
+	VSUBPS  Y2, Y0, Y0
+	VSUBPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    $0x40, BX
+	VMULPS  Y2, Y0, Y0
+	VMULPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·addNumberAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y1
+	VMOVUPS 32(DX), Y2
+	ADDQ    $0x40, DX
+	VADDPS  Y0, Y1, Y1
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), BX
+	NEGQ       CX
+	VMOVUPS    32(BX)(CX*4), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VADDPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
 	SUBQ         $0x10, CX
 	JL           fewer
 
@@ -1376,443 +1639,73 @@ done:
 	VZEROUPPER
 	RET
 
-// func shiftedProductAVX2(dst *float32, x *float32, y *float32, n int, shift float32)
-// Requires: AVX
-TEXT ·shiftedProductAVX2(SB), NOSPLIT, $0-36
+// func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, FMA3
+TEXT ·scaledAddAVX2(SB), NOSPLIT, $0-44
 	MOVQ         dst+0(FP), AX
-	MOVQ         n+24(FP), CX
+	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
 	MOVQ         y+16(FP), BX
-	VBROADCASTSS shift+32(FP), Y0
+	VBROADCASTSS a+40(FP), Y0
 	SUBQ         $0x10, CX
 	JL           fewer
 
 loop:
-	VMOVUPS (DX), Y1
-	VMOVUPS 32(DX), Y2
-	ADDQ    $0x40, DX
-	VMOVUPS (BX), Y3
-	VMOVUPS 32(BX), Y4
-	ADDQ    $0x40, BX
-	VSUBPS  Y0, Y1, Y1
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  Y3, Y1, Y1
-	VMULPS  Y4, Y2, Y2
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    $0x40, AX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS     (DX), Y1
+	VMOVUPS     32(DX), Y2
+	ADDQ        $0x40, DX
+	VMOVUPS     (BX), Y3
+	VMOVUPS     32(BX), Y4
+	ADDQ        $0x40, BX
+	VFMADD231PS Y0, Y3, Y1
+	VFMADD231PS Y0, Y4, Y2
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 fewer:
 	ADDQ $0x08, CX
 	JL   tail
 
 vector:
-	VMOVUPS (DX), Y1
-	ADDQ    $0x20, DX
-	VMOVUPS (BX), Y2
-	ADDQ    $0x20, BX
-	VSUBPS  Y0, Y1, Y1
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x20, AX
-	SUBQ    $0x08, CX
-	JGE     vector
+	VMOVUPS     (DX), Y1
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y2
+	ADDQ        $0x20, BX
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         vector
 
 tail:
-	ADDQ       $0x08, CX
-	JZ         done
-	LEAQ       tailMasks<>+0(SB), SI
-	NEGQ       CX
-	VMOVUPS    32(SI)(CX*4), Y1
-	VMASKMOVPS (DX), Y1, Y2
-	VMASKMOVPS (BX), Y1, Y3
-	VSUBPS     Y0, Y2, Y2
-	VMULPS     Y3, Y2, Y2
-	VMASKMOVPS Y2, Y1, (AX)
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), SI
+	NEGQ        CX
+	VMOVUPS     32(SI)(CX*4), Y1
+	VMASKMOVPS  (DX), Y1, Y2
+	VMASKMOVPS  (BX), Y1, Y3
+	VFMADD231PS Y0, Y3, Y2
+	VMASKMOVPS  Y2, Y1, (AX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func siluAVX2(dst *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·siluAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ n+16(FP), CX
-	MOVQ x+8(FP), DX
-	SUBQ $0x10, CX
-	JL   fewer
-
-loop:
-	VMOVUPS      (DX), Y0
-	VMOVUPS      32(DX), Y1
-	ADDQ         $0x40, DX
-	VORPS        constants<>+416(SB), Y0, Y2
-	VORPS        constants<>+416(SB), Y1, Y3
-	VMOVUPS      constants<>+0(SB), Y4
-	VMOVUPS      constants<>+0(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+64(SB), Y2, Y4
-	VMULPS       constants<>+64(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+96(SB), Y4, Y2
-	VFNMADD231PS constants<>+96(SB), Y5, Y3
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VMOVUPS      constants<>+160(SB), Y6
-	VMOVUPS      constants<>+160(SB), Y7
-	VFMADD213PS  constants<>+192(SB), Y2, Y6
-	VFMADD213PS  constants<>+192(SB), Y3, Y7
-	VFMADD213PS  constants<>+224(SB), Y2, Y6
-	VFMADD213PS  constants<>+224(SB), Y3, Y7
-	VFMADD213PS  constants<>+256(SB), Y2, Y6
-	VFMADD213PS  constants<>+256(SB), Y3, Y7
-	VFMADD213PS  constants<>+288(SB), Y2, Y6
-	VFMADD213PS  constants<>+288(SB), Y3, Y7
-	VFMADD213PS  constants<>+320(SB), Y2, Y6
-	VFMADD213PS  constants<>+320(SB), Y3, Y7
-	VFMADD213PS  constants<>+352(SB), Y2, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+352(SB), Y2, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+384(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+384(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VADDPS       constants<>+352(SB), Y2, Y6
-	VADDPS       constants<>+352(SB), Y3, Y7
-	VMOVUPS      constants<>+352(SB), Y4
-	VDIVPS       Y6, Y4, Y4
-	VDIVPS       Y6, Y2, Y6
-	VMOVUPS      constants<>+352(SB), Y5
-	VDIVPS       Y7, Y5, Y5
-	VDIVPS       Y7, Y3, Y7
-	VBLENDVPS    Y0, Y6, Y4, Y2
-	VBLENDVPS    Y0, Y4, Y6, Y6
-	VBLENDVPS    Y1, Y7, Y5, Y3
-	VBLENDVPS    Y1, Y5, Y7, Y7
-	VMULPS       Y2, Y0, Y0
-	VMULPS       Y3, Y1, Y1
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, CX
-	JGE          loop
-
-fewer:
-	ADDQ $0x08, CX
-	JL   tail
-
-vector:
-	VMOVUPS      (DX), Y0
-	ADDQ         $0x20, DX
-	VORPS        constants<>+416(SB), Y0, Y1
-	VMOVUPS      constants<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+64(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+96(SB), Y2, Y1
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VMOVUPS      constants<>+160(SB), Y3
-	VFMADD213PS  constants<>+192(SB), Y1, Y3
-	VFMADD213PS  constants<>+224(SB), Y1, Y3
-	VFMADD213PS  constants<>+256(SB), Y1, Y3
-	VFMADD213PS  constants<>+288(SB), Y1, Y3
-	VFMADD213PS  constants<>+320(SB), Y1, Y3
-	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+384(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+352(SB), Y1, Y3
-	VMOVUPS      constants<>+352(SB), Y2
-	VDIVPS       Y3, Y2, Y2
-	VDIVPS       Y3, Y1, Y3
-	VBLENDVPS    Y0, Y3, Y2, Y1
-	VBLENDVPS    Y0, Y2, Y3, Y3
-	VMULPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, CX
-	JGE          vector
-
-tail:
-	ADDQ         $0x08, CX
-	JZ           done
-	LEAQ         tailMasks<>+0(SB), BX
-	NEGQ         CX
-	VMOVUPS      32(BX)(CX*4), Y0
-	VMASKMOVPS   (DX), Y0, Y1
-	VORPS        constants<>+416(SB), Y1, Y2
-	VMOVUPS      constants<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+64(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+96(SB), Y3, Y2
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y2, Y4
-	VFMADD213PS  constants<>+224(SB), Y2, Y4
-	VFMADD213PS  constants<>+256(SB), Y2, Y4
-	VFMADD213PS  constants<>+288(SB), Y2, Y4
-	VFMADD213PS  constants<>+320(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+352(SB), Y2, Y4
-	VMOVUPS      constants<>+352(SB), Y3
-	VDIVPS       Y4, Y3, Y3
-	VDIVPS       Y4, Y2, Y4
-	VBLENDVPS    Y1, Y4, Y3, Y2
-	VBLENDVPS    Y1, Y3, Y4, Y4
-	VMULPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func siluGradAVX2(dst *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·siluGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ n+24(FP), CX
-	MOVQ dy+8(FP), DX
-	MOVQ x+16(FP), BX
-	SUBQ $0x10, CX
-	JL   fewer
-
-loop:
-	VMOVUPS      (DX), Y0
-	VMOVUPS      32(DX), Y1
-	ADDQ         $0x40, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         $0x40, BX
-	VORPS        constants<>+416(SB), Y2, Y4
-	VORPS        constants<>+416(SB), Y3, Y5
-	VMOVUPS      constants<>+0(SB), Y6
-	VMOVUPS      constants<>+0(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+64(SB), Y4, Y6
-	VMULPS       constants<>+64(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+96(SB), Y6, Y4
-	VFNMADD231PS constants<>+96(SB), Y7, Y5
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VMOVUPS      constants<>+160(SB), Y8
-	VMOVUPS      constants<>+160(SB), Y9
-	VFMADD213PS  constants<>+192(SB), Y4, Y8
-	VFMADD213PS  constants<>+192(SB), Y5, Y9
-	VFMADD213PS  constants<>+224(SB), Y4, Y8
-	VFMADD213PS  constants<>+224(SB), Y5, Y9
-	VFMADD213PS  constants<>+256(SB), Y4, Y8
-	VFMADD213PS  constants<>+256(SB), Y5, Y9
-	VFMADD213PS  constants<>+288(SB), Y4, Y8
-	VFMADD213PS  constants<>+288(SB), Y5, Y9
-	VFMADD213PS  constants<>+320(SB), Y4, Y8
-	VFMADD213PS  constants<>+320(SB), Y5, Y9
-	VFMADD213PS  constants<>+352(SB), Y4, Y8
-	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+352(SB), Y4, Y8
-	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+384(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+384(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+384(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+384(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+352(SB), Y4, Y8
-	VADDPS       constants<>+352(SB), Y5, Y9
-	VMOVUPS      constants<>+352(SB), Y6
-	VDIVPS       Y8, Y6, Y6
-	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+352(SB), Y7
-	VDIVPS       Y9, Y7, Y7
-	VDIVPS       Y9, Y5, Y9
-	VBLENDVPS    Y2, Y8, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y8, Y8
-	VBLENDVPS    Y3, Y9, Y7, Y5
-	VBLENDVPS    Y3, Y7, Y9, Y9
-	VFMADD213PS  constants<>+352(SB), Y8, Y2
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD213PS  constants<>+352(SB), Y9, Y3
-	VMULPS       Y5, Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, CX
-	JGE          loop
-
-fewer:
-	ADDQ $0x08, CX
-	JL   tail
-
-vector:
-	VMOVUPS      (DX), Y0
-	ADDQ         $0x20, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         $0x20, BX
-	VORPS        constants<>+416(SB), Y1, Y2
-	VMOVUPS      constants<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+64(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+96(SB), Y3, Y2
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y2, Y4
-	VFMADD213PS  constants<>+224(SB), Y2, Y4
-	VFMADD213PS  constants<>+256(SB), Y2, Y4
-	VFMADD213PS  constants<>+288(SB), Y2, Y4
-	VFMADD213PS  constants<>+320(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+384(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+352(SB), Y2, Y4
-	VMOVUPS      constants<>+352(SB), Y3
-	VDIVPS       Y4, Y3, Y3
-	VDIVPS       Y4, Y2, Y4
-	VBLENDVPS    Y1, Y4, Y3, Y2
-	VBLENDVPS    Y1, Y3, Y4, Y4
-	VFMADD213PS  constants<>+352(SB), Y4, Y1
-	VMULPS       Y2, Y1, Y1
-	VMULPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (AX)
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, CX
-	JGE          vector
-
-tail:
-	ADDQ         $0x08, CX
-	JZ           done
-	LEAQ         tailMasks<>+0(SB), SI
-	NEGQ         CX
-	VMOVUPS      32(SI)(CX*4), Y0
-	VMASKMOVPS   (DX), Y0, Y1
-	VMASKMOVPS   (BX), Y0, Y2
-	VORPS        constants<>+416(SB), Y2, Y3
-	VMOVUPS      constants<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+64(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+96(SB), Y4, Y3
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VMOVUPS      constants<>+160(SB), Y5
-	VFMADD213PS  constants<>+192(SB), Y3, Y5
-	VFMADD213PS  constants<>+224(SB), Y3, Y5
-	VFMADD213PS  constants<>+256(SB), Y3, Y5
-	VFMADD213PS  constants<>+288(SB), Y3, Y5
-	VFMADD213PS  constants<>+320(SB), Y3, Y5
-	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+384(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+384(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+352(SB), Y3, Y5
-	VMOVUPS      constants<>+352(SB), Y4
-	VDIVPS       Y5, Y4, Y4
-	VDIVPS       Y5, Y3, Y5
-	VBLENDVPS    Y2, Y5, Y4, Y3
-	VBLENDVPS    Y2, Y4, Y5, Y5
-	VFMADD213PS  constants<>+352(SB), Y5, Y2
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMASKMOVPS   Y2, Y0, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func affineAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+// func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 // Requires: AVX, FMA3
-TEXT ·affineAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ n+32(FP), CX
-	MOVQ x+8(FP), DX
-	MOVQ a+16(FP), BX
-	MOVQ b+24(FP), SI
-	SUBQ $0x10, CX
-	JL   fewer
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         z+24(FP), SI
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
 
 loop:
 	VMOVUPS     (DX), Y0
@@ -1865,16 +1758,2706 @@ done:
 	VZEROUPPER
 	RET
 
-// func affineSiLUAVX2(dst *float32, x *float32, a *float32, b *float32, n int)
+// func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·shiftedMulAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y1
+	VMOVUPS 32(DX), Y2
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y3
+	VMOVUPS 32(BX), Y4
+	ADDQ    $0x40, BX
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y3, Y1, Y1
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y4, Y2, Y2
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y2
+	ADDQ    $0x20, BX
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y1
+	VMASKMOVPS (DX), Y1, Y2
+	VMASKMOVPS (BX), Y1, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·reluAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    $0x40, DX
+	VXORPS  Y2, Y2, Y2
+	VMAXPS  Y0, Y2, Y0
+	VMAXPS  Y1, Y2, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VXORPS  Y1, Y1, Y1
+	VMAXPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), BX
+	NEGQ       CX
+	VMOVUPS    32(BX)(CX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VXORPS     Y2, Y2, Y2
+	VMAXPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    $0x40, DX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    $0x40, BX
+	VXORPS  Y4, Y4, Y4
+	VCMPPS  $0x06, Y4, Y2, Y2
+	VANDPS  Y0, Y2, Y2
+	VCMPPS  $0x06, Y4, Y3, Y3
+	VANDPS  Y1, Y3, Y3
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y0
+	ADDQ    $0x20, DX
+	VMOVUPS (BX), Y1
+	ADDQ    $0x20, BX
+	VXORPS  Y2, Y2, Y2
+	VCMPPS  $0x06, Y2, Y1, Y1
+	VANDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	VCMPPS     $0x06, Y3, Y2, Y2
+	VANDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·affineSiLUAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ n+32(FP), CX
-	MOVQ x+8(FP), DX
-	MOVQ a+16(FP), BX
-	MOVQ b+24(FP), SI
-	SUBQ $0x10, CX
-	JL   fewer
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VORPS        constants<>+0(SB), Y0, Y2
+	VORPS        constants<>+0(SB), Y1, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y2, Y4
+	VBLENDVPS    Y0, Y2, Y5, Y2
+	VDIVPS       Y4, Y2, Y2
+	VMOVUPS      constants<>+384(SB), Y4
+	VADDPS       Y4, Y3, Y0
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VDIVPS       Y0, Y3, Y3
+	VMOVAPS      Y2, Y0
+	VMOVAPS      Y3, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VORPS        constants<>+0(SB), Y0, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+96(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VMOVUPS      constants<>+192(SB), Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVUPS      constants<>+384(SB), Y3
+	VADDPS       Y3, Y1, Y2
+	VBLENDVPS    Y0, Y1, Y3, Y1
+	VDIVPS       Y2, Y1, Y1
+	VMOVAPS      Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      constants<>+384(SB), Y4
+	VADDPS       Y4, Y2, Y3
+	VBLENDVPS    Y1, Y2, Y4, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVAPS      Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+384(SB), Y4, Y8
+	VADDPS       constants<>+384(SB), Y5, Y9
+	VMOVUPS      constants<>+384(SB), Y6
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y8, Y4, Y8
+	VMOVUPS      constants<>+384(SB), Y7
+	VDIVPS       Y9, Y7, Y7
+	VDIVPS       Y9, Y5, Y9
+	VBLENDVPS    Y2, Y8, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y8, Y8
+	VBLENDVPS    Y3, Y9, Y7, Y5
+	VBLENDVPS    Y3, Y7, Y9, Y9
+	VMULPS       Y4, Y8, Y2
+	VMULPS       Y5, Y9, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+384(SB), Y2, Y4
+	VMOVUPS      constants<>+384(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+384(SB), Y3, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VORPS        constants<>+0(SB), Y0, Y2
+	VORPS        constants<>+0(SB), Y1, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y2, Y4
+	VBLENDVPS    Y0, Y2, Y5, Y2
+	VDIVPS       Y4, Y2, Y2
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y3, Y4
+	VBLENDVPS    Y1, Y3, Y5, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VORPS        constants<>+0(SB), Y0, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+96(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VMOVUPS      constants<>+192(SB), Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVUPS      constants<>+384(SB), Y3
+	VADDPS       Y3, Y1, Y2
+	VBLENDVPS    Y0, Y1, Y3, Y1
+	VDIVPS       Y2, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      constants<>+384(SB), Y4
+	VADDPS       Y4, Y2, Y3
+	VBLENDVPS    Y1, Y2, Y4, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+384(SB), Y4, Y8
+	VADDPS       constants<>+384(SB), Y5, Y9
+	VMOVUPS      constants<>+384(SB), Y6
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y8, Y4, Y8
+	VMOVUPS      constants<>+384(SB), Y7
+	VDIVPS       Y9, Y7, Y7
+	VDIVPS       Y9, Y5, Y9
+	VBLENDVPS    Y2, Y8, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y8, Y8
+	VBLENDVPS    Y3, Y9, Y7, Y5
+	VBLENDVPS    Y3, Y7, Y9, Y9
+	VFMADD213PS  constants<>+384(SB), Y8, Y2
+	VMULPS       Y4, Y2, Y2
+	VFMADD213PS  constants<>+384(SB), Y9, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+384(SB), Y2, Y4
+	VMOVUPS      constants<>+384(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VFMADD213PS  constants<>+384(SB), Y4, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+384(SB), Y3, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VFMADD213PS  constants<>+384(SB), Y5, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VORPS        constants<>+0(SB), Y0, Y2
+	VADDPS       Y2, Y2, Y2
+	VORPS        constants<>+0(SB), Y1, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VADDPS       constants<>+384(SB), Y2, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VSUBPS       Y2, Y4, Y2
+	VDIVPS       Y5, Y2, Y2
+	VANDPS       constants<>+0(SB), Y0, Y4
+	VORPS        Y4, Y2, Y2
+	VADDPS       constants<>+384(SB), Y3, Y4
+	VMOVUPS      constants<>+384(SB), Y5
+	VSUBPS       Y3, Y5, Y3
+	VDIVPS       Y4, Y3, Y3
+	VANDPS       constants<>+0(SB), Y1, Y5
+	VORPS        Y5, Y3, Y3
+	VMULPS       Y0, Y0, Y6
+	VMULPS       Y1, Y1, Y7
+	VMOVUPS      constants<>+448(SB), Y4
+	VMOVUPS      constants<>+448(SB), Y5
+	VFMADD213PS  constants<>+480(SB), Y6, Y4
+	VFMADD213PS  constants<>+480(SB), Y7, Y5
+	VFMADD213PS  constants<>+512(SB), Y6, Y4
+	VFMADD213PS  constants<>+512(SB), Y7, Y5
+	VFMADD213PS  constants<>+544(SB), Y6, Y4
+	VFMADD213PS  constants<>+544(SB), Y7, Y5
+	VFMADD213PS  constants<>+576(SB), Y6, Y4
+	VFMADD213PS  constants<>+576(SB), Y7, Y5
+	VFMADD213PS  constants<>+384(SB), Y6, Y4
+	VFMADD213PS  constants<>+384(SB), Y7, Y5
+	VMULPS       Y0, Y4, Y4
+	VANDPS       constants<>+608(SB), Y0, Y6
+	VCMPPS       $0x01, constants<>+352(SB), Y6, Y6
+	VBLENDVPS    Y6, Y4, Y2, Y0
+	VMULPS       Y1, Y5, Y5
+	VANDPS       constants<>+608(SB), Y1, Y7
+	VCMPPS       $0x01, constants<>+352(SB), Y7, Y7
+	VBLENDVPS    Y7, Y5, Y3, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VORPS        constants<>+0(SB), Y0, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+96(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VMOVUPS      constants<>+192(SB), Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constants<>+384(SB), Y1, Y3
+	VMOVUPS      constants<>+384(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VDIVPS       Y3, Y1, Y1
+	VANDPS       constants<>+0(SB), Y0, Y2
+	VORPS        Y2, Y1, Y1
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      constants<>+448(SB), Y2
+	VFMADD213PS  constants<>+480(SB), Y3, Y2
+	VFMADD213PS  constants<>+512(SB), Y3, Y2
+	VFMADD213PS  constants<>+544(SB), Y3, Y2
+	VFMADD213PS  constants<>+576(SB), Y3, Y2
+	VFMADD213PS  constants<>+384(SB), Y3, Y2
+	VMULPS       Y0, Y2, Y2
+	VANDPS       constants<>+608(SB), Y0, Y3
+	VCMPPS       $0x01, constants<>+352(SB), Y3, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+384(SB), Y2, Y4
+	VMOVUPS      constants<>+384(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VDIVPS       Y4, Y2, Y2
+	VANDPS       constants<>+0(SB), Y1, Y3
+	VORPS        Y3, Y2, Y2
+	VMULPS       Y1, Y1, Y4
+	VMOVUPS      constants<>+448(SB), Y3
+	VFMADD213PS  constants<>+480(SB), Y4, Y3
+	VFMADD213PS  constants<>+512(SB), Y4, Y3
+	VFMADD213PS  constants<>+544(SB), Y4, Y3
+	VFMADD213PS  constants<>+576(SB), Y4, Y3
+	VFMADD213PS  constants<>+384(SB), Y4, Y3
+	VMULPS       Y1, Y3, Y3
+	VANDPS       constants<>+608(SB), Y1, Y4
+	VCMPPS       $0x01, constants<>+352(SB), Y4, Y4
+	VBLENDVPS    Y4, Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y3, Y3, Y3
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+384(SB), Y4, Y8
+	VADDPS       constants<>+384(SB), Y5, Y9
+	VMOVUPS      constants<>+384(SB), Y6
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y8, Y4, Y8
+	VMOVUPS      constants<>+384(SB), Y7
+	VDIVPS       Y9, Y7, Y7
+	VDIVPS       Y9, Y5, Y9
+	VBLENDVPS    Y2, Y8, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y8, Y8
+	VBLENDVPS    Y3, Y9, Y7, Y5
+	VBLENDVPS    Y3, Y7, Y9, Y9
+	VMULPS       Y4, Y8, Y2
+	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       Y5, Y9, Y3
+	VMULPS       constants<>+640(SB), Y3, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VADDPS       Y1, Y1, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+384(SB), Y2, Y4
+	VMOVUPS      constants<>+384(SB), Y3
+	VDIVPS       Y4, Y3, Y3
+	VDIVPS       Y4, Y2, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y2
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y1
+	VMULPS       constants<>+640(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VADDPS       Y2, Y2, Y2
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+384(SB), Y3, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y2
+	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VANDPS       constants<>+608(SB), Y0, Y2
+	VMOVUPS      constants<>+672(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VMULPS       Y2, Y2, Y6
+	VMOVAPS      Y6, Y4
+	VFMSUB231PS  Y2, Y2, Y4
+	VMULPS       constants<>+704(SB), Y6, Y6
+	VANDPS       constants<>+608(SB), Y1, Y3
+	VMOVUPS      constants<>+672(SB), Y7
+	VMINPS       Y3, Y7, Y3
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      Y7, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       constants<>+704(SB), Y7, Y7
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMINPS       Y6, Y8, Y6
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      constants<>+64(SB), Y8
+	VMOVUPS      constants<>+64(SB), Y9
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VMULPS       constants<>+96(SB), Y6, Y8
+	VMULPS       constants<>+96(SB), Y7, Y9
+	VROUNDPS     $0x08, Y8, Y8
+	VROUNDPS     $0x08, Y9, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y6
+	VFNMADD231PS constants<>+128(SB), Y9, Y7
+	VFNMADD231PS constants<>+160(SB), Y8, Y6
+	VFNMADD231PS constants<>+160(SB), Y9, Y7
+	VMOVUPS      constants<>+192(SB), Y10
+	VMOVUPS      constants<>+192(SB), Y11
+	VFMADD213PS  constants<>+224(SB), Y6, Y10
+	VFMADD213PS  constants<>+224(SB), Y7, Y11
+	VFMADD213PS  constants<>+256(SB), Y6, Y10
+	VFMADD213PS  constants<>+256(SB), Y7, Y11
+	VFMADD213PS  constants<>+288(SB), Y6, Y10
+	VFMADD213PS  constants<>+288(SB), Y7, Y11
+	VFMADD213PS  constants<>+320(SB), Y6, Y10
+	VFMADD213PS  constants<>+320(SB), Y7, Y11
+	VFMADD213PS  constants<>+352(SB), Y6, Y10
+	VFMADD213PS  constants<>+352(SB), Y7, Y11
+	VFMADD213PS  constants<>+384(SB), Y6, Y10
+	VFMADD213PS  constants<>+384(SB), Y7, Y11
+	VFMADD213PS  constants<>+384(SB), Y6, Y10
+	VFMADD213PS  constants<>+384(SB), Y7, Y11
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y6
+	VPSUBD       Y6, Y8, Y8
+	VPADDD       constants<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y6, Y10, Y6
+	VCVTPS2DQ    Y9, Y9
+	VPSRAD       $0x01, Y9, Y7
+	VPSUBD       Y7, Y9, Y9
+	VPADDD       constants<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y9, Y11, Y11
+	VMULPS       Y7, Y11, Y7
+	VMULPS       constants<>+704(SB), Y4, Y4
+	VFMADD231PS  Y4, Y6, Y6
+	VMULPS       constants<>+704(SB), Y5, Y5
+	VFMADD231PS  Y5, Y7, Y7
+	VADDPS       constants<>+736(SB), Y2, Y4
+	VSUBPS       constants<>+736(SB), Y2, Y2
+	VDIVPS       Y4, Y2, Y2
+	VADDPS       constants<>+736(SB), Y3, Y5
+	VSUBPS       constants<>+736(SB), Y3, Y3
+	VDIVPS       Y5, Y3, Y3
+	VMOVUPS      constants<>+768(SB), Y8
+	VMOVUPS      constants<>+768(SB), Y9
+	VFMADD213PS  constants<>+800(SB), Y2, Y8
+	VFMADD213PS  constants<>+800(SB), Y3, Y9
+	VFMADD213PS  constants<>+832(SB), Y2, Y8
+	VFMADD213PS  constants<>+832(SB), Y3, Y9
+	VFMADD213PS  constants<>+864(SB), Y2, Y8
+	VFMADD213PS  constants<>+864(SB), Y3, Y9
+	VFMADD213PS  constants<>+896(SB), Y2, Y8
+	VFMADD213PS  constants<>+896(SB), Y3, Y9
+	VFMADD213PS  constants<>+928(SB), Y2, Y8
+	VFMADD213PS  constants<>+928(SB), Y3, Y9
+	VFMADD213PS  constants<>+960(SB), Y2, Y8
+	VFMADD213PS  constants<>+960(SB), Y3, Y9
+	VFMADD213PS  constants<>+992(SB), Y2, Y8
+	VFMADD213PS  constants<>+992(SB), Y3, Y9
+	VFMADD213PS  constants<>+1024(SB), Y2, Y8
+	VFMADD213PS  constants<>+1024(SB), Y3, Y9
+	VFMADD213PS  constants<>+1056(SB), Y2, Y8
+	VFMADD213PS  constants<>+1056(SB), Y3, Y9
+	VFMADD213PS  constants<>+1088(SB), Y2, Y8
+	VFMADD213PS  constants<>+1088(SB), Y3, Y9
+	VMULPS       Y6, Y8, Y8
+	VDIVPS       Y4, Y8, Y8
+	VMOVUPS      constants<>+384(SB), Y2
+	VSUBPS       Y8, Y2, Y2
+	VBLENDVPS    Y0, Y8, Y2, Y8
+	VMULPS       Y7, Y9, Y9
+	VDIVPS       Y5, Y9, Y9
+	VMOVUPS      constants<>+384(SB), Y2
+	VSUBPS       Y9, Y2, Y2
+	VBLENDVPS    Y1, Y9, Y2, Y9
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VANDPS       constants<>+608(SB), Y0, Y1
+	VMOVUPS      constants<>+672(SB), Y3
+	VMINPS       Y1, Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y2
+	VFMSUB231PS  Y1, Y1, Y2
+	VMULPS       constants<>+704(SB), Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VMULPS       constants<>+704(SB), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y3
+	VADDPS       constants<>+736(SB), Y1, Y2
+	VSUBPS       constants<>+736(SB), Y1, Y1
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y1, Y4
+	VFMADD213PS  constants<>+832(SB), Y1, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  constants<>+928(SB), Y1, Y4
+	VFMADD213PS  constants<>+960(SB), Y1, Y4
+	VFMADD213PS  constants<>+992(SB), Y1, Y4
+	VFMADD213PS  constants<>+1024(SB), Y1, Y4
+	VFMADD213PS  constants<>+1056(SB), Y1, Y4
+	VFMADD213PS  constants<>+1088(SB), Y1, Y4
+	VMULPS       Y3, Y4, Y4
+	VDIVPS       Y2, Y4, Y4
+	VMOVUPS      constants<>+384(SB), Y1
+	VSUBPS       Y4, Y1, Y1
+	VBLENDVPS    Y0, Y4, Y1, Y4
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VANDPS       constants<>+608(SB), Y1, Y2
+	VMOVUPS      constants<>+672(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y4, Y3
+	VFMSUB231PS  Y2, Y2, Y3
+	VMULPS       constants<>+704(SB), Y4, Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       constants<>+96(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y4
+	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VMOVUPS      constants<>+192(SB), Y6
+	VFMADD213PS  constants<>+224(SB), Y4, Y6
+	VFMADD213PS  constants<>+256(SB), Y4, Y6
+	VFMADD213PS  constants<>+288(SB), Y4, Y6
+	VFMADD213PS  constants<>+320(SB), Y4, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y4
+	VMULPS       constants<>+704(SB), Y3, Y3
+	VFMADD231PS  Y3, Y4, Y4
+	VADDPS       constants<>+736(SB), Y2, Y3
+	VSUBPS       constants<>+736(SB), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y2, Y5
+	VFMADD213PS  constants<>+832(SB), Y2, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  constants<>+928(SB), Y2, Y5
+	VFMADD213PS  constants<>+960(SB), Y2, Y5
+	VFMADD213PS  constants<>+992(SB), Y2, Y5
+	VFMADD213PS  constants<>+1024(SB), Y2, Y5
+	VFMADD213PS  constants<>+1056(SB), Y2, Y5
+	VFMADD213PS  constants<>+1088(SB), Y2, Y5
+	VMULPS       Y4, Y5, Y5
+	VDIVPS       Y3, Y5, Y5
+	VMOVUPS      constants<>+384(SB), Y2
+	VSUBPS       Y5, Y2, Y2
+	VBLENDVPS    Y1, Y5, Y2, Y5
+	VMULPS       Y5, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VANDPS       constants<>+608(SB), Y2, Y4
+	VMOVUPS      constants<>+672(SB), Y8
+	VMINPS       Y4, Y8, Y4
+	VMULPS       Y4, Y4, Y8
+	VMOVAPS      Y8, Y6
+	VFMSUB231PS  Y4, Y4, Y6
+	VMULPS       constants<>+704(SB), Y8, Y8
+	VANDPS       constants<>+608(SB), Y3, Y5
+	VMOVUPS      constants<>+672(SB), Y9
+	VMINPS       Y5, Y9, Y5
+	VMULPS       Y5, Y5, Y9
+	VMOVAPS      Y9, Y7
+	VFMSUB231PS  Y5, Y5, Y7
+	VMULPS       constants<>+704(SB), Y9, Y9
+	VMOVUPS      constants<>+32(SB), Y10
+	VMOVUPS      constants<>+32(SB), Y11
+	VMINPS       Y8, Y10, Y8
+	VMINPS       Y9, Y11, Y9
+	VMOVUPS      constants<>+64(SB), Y10
+	VMOVUPS      constants<>+64(SB), Y11
+	VMAXPS       Y8, Y10, Y8
+	VMAXPS       Y9, Y11, Y9
+	VMULPS       constants<>+96(SB), Y8, Y10
+	VMULPS       constants<>+96(SB), Y9, Y11
+	VROUNDPS     $0x08, Y10, Y10
+	VROUNDPS     $0x08, Y11, Y11
+	VFNMADD231PS constants<>+128(SB), Y10, Y8
+	VFNMADD231PS constants<>+128(SB), Y11, Y9
+	VFNMADD231PS constants<>+160(SB), Y10, Y8
+	VFNMADD231PS constants<>+160(SB), Y11, Y9
+	VMOVUPS      constants<>+192(SB), Y12
+	VMOVUPS      constants<>+192(SB), Y13
+	VFMADD213PS  constants<>+224(SB), Y8, Y12
+	VFMADD213PS  constants<>+224(SB), Y9, Y13
+	VFMADD213PS  constants<>+256(SB), Y8, Y12
+	VFMADD213PS  constants<>+256(SB), Y9, Y13
+	VFMADD213PS  constants<>+288(SB), Y8, Y12
+	VFMADD213PS  constants<>+288(SB), Y9, Y13
+	VFMADD213PS  constants<>+320(SB), Y8, Y12
+	VFMADD213PS  constants<>+320(SB), Y9, Y13
+	VFMADD213PS  constants<>+352(SB), Y8, Y12
+	VFMADD213PS  constants<>+352(SB), Y9, Y13
+	VFMADD213PS  constants<>+384(SB), Y8, Y12
+	VFMADD213PS  constants<>+384(SB), Y9, Y13
+	VFMADD213PS  constants<>+384(SB), Y8, Y12
+	VFMADD213PS  constants<>+384(SB), Y9, Y13
+	VCVTPS2DQ    Y10, Y10
+	VPSRAD       $0x01, Y10, Y8
+	VPSUBD       Y8, Y10, Y10
+	VPADDD       constants<>+416(SB), Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       constants<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y10, Y12, Y12
+	VMULPS       Y8, Y12, Y8
+	VCVTPS2DQ    Y11, Y11
+	VPSRAD       $0x01, Y11, Y9
+	VPSUBD       Y9, Y11, Y11
+	VPADDD       constants<>+416(SB), Y11, Y11
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       constants<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y11, Y13, Y13
+	VMULPS       Y9, Y13, Y9
+	VMULPS       constants<>+704(SB), Y6, Y6
+	VFMADD231PS  Y6, Y8, Y8
+	VMULPS       constants<>+704(SB), Y7, Y7
+	VFMADD231PS  Y7, Y9, Y9
+	VADDPS       constants<>+736(SB), Y4, Y6
+	VSUBPS       constants<>+736(SB), Y4, Y4
+	VDIVPS       Y6, Y4, Y4
+	VADDPS       constants<>+736(SB), Y5, Y7
+	VSUBPS       constants<>+736(SB), Y5, Y5
+	VDIVPS       Y7, Y5, Y5
+	VMOVUPS      constants<>+768(SB), Y10
+	VMOVUPS      constants<>+768(SB), Y11
+	VFMADD213PS  constants<>+800(SB), Y4, Y10
+	VFMADD213PS  constants<>+800(SB), Y5, Y11
+	VFMADD213PS  constants<>+832(SB), Y4, Y10
+	VFMADD213PS  constants<>+832(SB), Y5, Y11
+	VFMADD213PS  constants<>+864(SB), Y4, Y10
+	VFMADD213PS  constants<>+864(SB), Y5, Y11
+	VFMADD213PS  constants<>+896(SB), Y4, Y10
+	VFMADD213PS  constants<>+896(SB), Y5, Y11
+	VFMADD213PS  constants<>+928(SB), Y4, Y10
+	VFMADD213PS  constants<>+928(SB), Y5, Y11
+	VFMADD213PS  constants<>+960(SB), Y4, Y10
+	VFMADD213PS  constants<>+960(SB), Y5, Y11
+	VFMADD213PS  constants<>+992(SB), Y4, Y10
+	VFMADD213PS  constants<>+992(SB), Y5, Y11
+	VFMADD213PS  constants<>+1024(SB), Y4, Y10
+	VFMADD213PS  constants<>+1024(SB), Y5, Y11
+	VFMADD213PS  constants<>+1056(SB), Y4, Y10
+	VFMADD213PS  constants<>+1056(SB), Y5, Y11
+	VFMADD213PS  constants<>+1088(SB), Y4, Y10
+	VFMADD213PS  constants<>+1088(SB), Y5, Y11
+	VMULPS       Y8, Y10, Y10
+	VDIVPS       Y6, Y10, Y10
+	VMOVUPS      constants<>+384(SB), Y4
+	VSUBPS       Y10, Y4, Y4
+	VBLENDVPS    Y2, Y10, Y4, Y10
+	VMULPS       Y9, Y11, Y11
+	VDIVPS       Y7, Y11, Y11
+	VMOVUPS      constants<>+384(SB), Y4
+	VSUBPS       Y11, Y4, Y4
+	VBLENDVPS    Y3, Y11, Y4, Y11
+	VMULPS       constants<>+1120(SB), Y8, Y8
+	VFMADD213PS  Y10, Y8, Y2
+	VMULPS       constants<>+1120(SB), Y9, Y9
+	VFMADD213PS  Y11, Y9, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VANDPS       constants<>+608(SB), Y1, Y2
+	VMOVUPS      constants<>+672(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y4, Y3
+	VFMSUB231PS  Y2, Y2, Y3
+	VMULPS       constants<>+704(SB), Y4, Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       constants<>+96(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y4
+	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VMOVUPS      constants<>+192(SB), Y6
+	VFMADD213PS  constants<>+224(SB), Y4, Y6
+	VFMADD213PS  constants<>+256(SB), Y4, Y6
+	VFMADD213PS  constants<>+288(SB), Y4, Y6
+	VFMADD213PS  constants<>+320(SB), Y4, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y4
+	VMULPS       constants<>+704(SB), Y3, Y3
+	VFMADD231PS  Y3, Y4, Y4
+	VADDPS       constants<>+736(SB), Y2, Y3
+	VSUBPS       constants<>+736(SB), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y2, Y5
+	VFMADD213PS  constants<>+832(SB), Y2, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  constants<>+928(SB), Y2, Y5
+	VFMADD213PS  constants<>+960(SB), Y2, Y5
+	VFMADD213PS  constants<>+992(SB), Y2, Y5
+	VFMADD213PS  constants<>+1024(SB), Y2, Y5
+	VFMADD213PS  constants<>+1056(SB), Y2, Y5
+	VFMADD213PS  constants<>+1088(SB), Y2, Y5
+	VMULPS       Y4, Y5, Y5
+	VDIVPS       Y3, Y5, Y5
+	VMOVUPS      constants<>+384(SB), Y2
+	VSUBPS       Y5, Y2, Y2
+	VBLENDVPS    Y1, Y5, Y2, Y5
+	VMULPS       constants<>+1120(SB), Y4, Y4
+	VFMADD213PS  Y5, Y4, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VANDPS       constants<>+608(SB), Y2, Y3
+	VMOVUPS      constants<>+672(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      Y5, Y4
+	VFMSUB231PS  Y3, Y3, Y4
+	VMULPS       constants<>+704(SB), Y5, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMINPS       Y5, Y6, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMULPS       constants<>+96(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS constants<>+128(SB), Y6, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y5
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y5, Y7
+	VFMADD213PS  constants<>+256(SB), Y5, Y7
+	VFMADD213PS  constants<>+288(SB), Y5, Y7
+	VFMADD213PS  constants<>+320(SB), Y5, Y7
+	VFMADD213PS  constants<>+352(SB), Y5, Y7
+	VFMADD213PS  constants<>+384(SB), Y5, Y7
+	VFMADD213PS  constants<>+384(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y5, Y7, Y5
+	VMULPS       constants<>+704(SB), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y5
+	VADDPS       constants<>+736(SB), Y3, Y4
+	VSUBPS       constants<>+736(SB), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y3, Y6
+	VFMADD213PS  constants<>+832(SB), Y3, Y6
+	VFMADD213PS  constants<>+864(SB), Y3, Y6
+	VFMADD213PS  constants<>+896(SB), Y3, Y6
+	VFMADD213PS  constants<>+928(SB), Y3, Y6
+	VFMADD213PS  constants<>+960(SB), Y3, Y6
+	VFMADD213PS  constants<>+992(SB), Y3, Y6
+	VFMADD213PS  constants<>+1024(SB), Y3, Y6
+	VFMADD213PS  constants<>+1056(SB), Y3, Y6
+	VFMADD213PS  constants<>+1088(SB), Y3, Y6
+	VMULPS       Y5, Y6, Y6
+	VDIVPS       Y4, Y6, Y6
+	VMOVUPS      constants<>+384(SB), Y3
+	VSUBPS       Y6, Y3, Y3
+	VBLENDVPS    Y2, Y6, Y3, Y6
+	VMULPS       constants<>+1120(SB), Y5, Y5
+	VFMADD213PS  Y6, Y5, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+1152(SB), Y3
+	VFMADD132PS  constants<>+1184(SB), Y3, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+1152(SB), Y4
+	VFMADD132PS  constants<>+1184(SB), Y4, Y3
+	VMULPS       Y1, Y3, Y3
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VMOVUPS      constants<>+384(SB), Y7
+	VADDPS       Y7, Y4, Y6
+	VBLENDVPS    Y2, Y4, Y7, Y4
+	VDIVPS       Y6, Y4, Y4
+	VMOVUPS      constants<>+384(SB), Y6
+	VADDPS       Y6, Y5, Y2
+	VBLENDVPS    Y3, Y5, Y6, Y5
+	VDIVPS       Y2, Y5, Y5
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      constants<>+1152(SB), Y2
+	VFMADD132PS  constants<>+1184(SB), Y2, Y1
+	VMULPS       Y0, Y1, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      constants<>+384(SB), Y4
+	VADDPS       Y4, Y2, Y3
+	VBLENDVPS    Y1, Y2, Y4, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      constants<>+1152(SB), Y3
+	VFMADD132PS  constants<>+1184(SB), Y3, Y2
+	VMULPS       Y1, Y2, Y2
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y3, Y4
+	VBLENDVPS    Y2, Y3, Y5, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+1152(SB), Y5
+	VFMADD231PS  constants<>+1216(SB), Y4, Y5
+	VMULPS       Y2, Y5, Y5
+	VMOVUPS      constants<>+1152(SB), Y6
+	VFMADD132PS  constants<>+1184(SB), Y6, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVAPS      Y5, Y2
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      constants<>+1152(SB), Y6
+	VFMADD231PS  constants<>+1216(SB), Y5, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      constants<>+1152(SB), Y7
+	VFMADD132PS  constants<>+1184(SB), Y7, Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVAPS      Y6, Y3
+	VORPS        constants<>+0(SB), Y4, Y6
+	VORPS        constants<>+0(SB), Y5, Y7
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMINPS       Y6, Y8, Y6
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      constants<>+64(SB), Y8
+	VMOVUPS      constants<>+64(SB), Y9
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VMULPS       constants<>+96(SB), Y6, Y8
+	VMULPS       constants<>+96(SB), Y7, Y9
+	VROUNDPS     $0x08, Y8, Y8
+	VROUNDPS     $0x08, Y9, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y6
+	VFNMADD231PS constants<>+128(SB), Y9, Y7
+	VFNMADD231PS constants<>+160(SB), Y8, Y6
+	VFNMADD231PS constants<>+160(SB), Y9, Y7
+	VMOVUPS      constants<>+192(SB), Y10
+	VMOVUPS      constants<>+192(SB), Y11
+	VFMADD213PS  constants<>+224(SB), Y6, Y10
+	VFMADD213PS  constants<>+224(SB), Y7, Y11
+	VFMADD213PS  constants<>+256(SB), Y6, Y10
+	VFMADD213PS  constants<>+256(SB), Y7, Y11
+	VFMADD213PS  constants<>+288(SB), Y6, Y10
+	VFMADD213PS  constants<>+288(SB), Y7, Y11
+	VFMADD213PS  constants<>+320(SB), Y6, Y10
+	VFMADD213PS  constants<>+320(SB), Y7, Y11
+	VFMADD213PS  constants<>+352(SB), Y6, Y10
+	VFMADD213PS  constants<>+352(SB), Y7, Y11
+	VFMADD213PS  constants<>+384(SB), Y6, Y10
+	VFMADD213PS  constants<>+384(SB), Y7, Y11
+	VFMADD213PS  constants<>+384(SB), Y6, Y10
+	VFMADD213PS  constants<>+384(SB), Y7, Y11
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y6
+	VPSUBD       Y6, Y8, Y8
+	VPADDD       constants<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y6, Y10, Y6
+	VCVTPS2DQ    Y9, Y9
+	VPSRAD       $0x01, Y9, Y7
+	VPSUBD       Y7, Y9, Y9
+	VPADDD       constants<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y9, Y11, Y11
+	VMULPS       Y7, Y11, Y7
+	VADDPS       constants<>+384(SB), Y6, Y10
+	VADDPS       constants<>+384(SB), Y7, Y11
+	VMOVUPS      constants<>+384(SB), Y8
+	VDIVPS       Y10, Y8, Y8
+	VDIVPS       Y10, Y6, Y10
+	VMOVUPS      constants<>+384(SB), Y9
+	VDIVPS       Y11, Y9, Y9
+	VDIVPS       Y11, Y7, Y11
+	VBLENDVPS    Y4, Y10, Y8, Y6
+	VBLENDVPS    Y4, Y8, Y10, Y10
+	VBLENDVPS    Y5, Y11, Y9, Y7
+	VBLENDVPS    Y5, Y9, Y11, Y11
+	VFMADD213PS  constants<>+384(SB), Y10, Y2
+	VMULPS       Y6, Y2, Y2
+	VFMADD213PS  constants<>+384(SB), Y11, Y3
+	VMULPS       Y7, Y3, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      constants<>+1152(SB), Y3
+	VFMADD231PS  constants<>+1216(SB), Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      constants<>+1152(SB), Y4
+	VFMADD132PS  constants<>+1184(SB), Y4, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y3, Y1
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+384(SB), Y3, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VDIVPS       Y5, Y3, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y5
+	VFMADD213PS  constants<>+384(SB), Y5, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      constants<>+1152(SB), Y4
+	VFMADD231PS  constants<>+1216(SB), Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      constants<>+1152(SB), Y5
+	VFMADD132PS  constants<>+1184(SB), Y5, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVAPS      Y4, Y2
+	VORPS        constants<>+0(SB), Y3, Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       constants<>+96(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y4
+	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VMOVUPS      constants<>+192(SB), Y6
+	VFMADD213PS  constants<>+224(SB), Y4, Y6
+	VFMADD213PS  constants<>+256(SB), Y4, Y6
+	VFMADD213PS  constants<>+288(SB), Y4, Y6
+	VFMADD213PS  constants<>+320(SB), Y4, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VFMADD213PS  constants<>+384(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y4, Y6, Y4
+	VADDPS       constants<>+384(SB), Y4, Y6
+	VMOVUPS      constants<>+384(SB), Y5
+	VDIVPS       Y6, Y5, Y5
+	VDIVPS       Y6, Y4, Y6
+	VBLENDVPS    Y3, Y6, Y5, Y4
+	VBLENDVPS    Y3, Y5, Y6, Y6
+	VFMADD213PS  constants<>+384(SB), Y6, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·mishAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VORPS        constants<>+0(SB), Y0, Y2
+	VORPS        constants<>+0(SB), Y1, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VADDPS       constants<>+1248(SB), Y2, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y2, Y2, Y5
+	VADDPS       constants<>+384(SB), Y5, Y5
+	VBLENDVPS    Y0, Y4, Y5, Y4
+	VMULPS       Y2, Y2, Y6
+	VMOVUPS      constants<>+384(SB), Y5
+	VBLENDVPS    Y0, Y5, Y6, Y5
+	VADDPS       Y5, Y5, Y5
+	VADDPS       Y4, Y5, Y5
+	VBLENDVPS    Y0, Y2, Y6, Y6
+	VADDPS       constants<>+1248(SB), Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y3, Y3, Y6
+	VADDPS       constants<>+384(SB), Y6, Y6
+	VBLENDVPS    Y1, Y2, Y6, Y2
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      constants<>+384(SB), Y6
+	VBLENDVPS    Y1, Y6, Y7, Y6
+	VADDPS       Y6, Y6, Y6
+	VADDPS       Y2, Y6, Y6
+	VBLENDVPS    Y1, Y3, Y7, Y7
+	VDIVPS       Y5, Y4, Y4
+	VMULPS       Y4, Y0, Y0
+	VDIVPS       Y6, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VORPS        constants<>+0(SB), Y0, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       constants<>+96(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS constants<>+128(SB), Y2, Y1
+	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VMOVUPS      constants<>+192(SB), Y3
+	VFMADD213PS  constants<>+224(SB), Y1, Y3
+	VFMADD213PS  constants<>+256(SB), Y1, Y3
+	VFMADD213PS  constants<>+288(SB), Y1, Y3
+	VFMADD213PS  constants<>+320(SB), Y1, Y3
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constants<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constants<>+1248(SB), Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       Y1, Y1, Y3
+	VADDPS       constants<>+384(SB), Y3, Y3
+	VBLENDVPS    Y0, Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y4
+	VMOVUPS      constants<>+384(SB), Y3
+	VBLENDVPS    Y0, Y3, Y4, Y3
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VBLENDVPS    Y0, Y1, Y4, Y4
+	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+1248(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VADDPS       Y2, Y2, Y4
+	VADDPS       constants<>+384(SB), Y4, Y4
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VBLENDVPS    Y1, Y4, Y5, Y4
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y3, Y4, Y4
+	VBLENDVPS    Y1, Y2, Y5, Y5
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·mishGradAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	ADDQ         $0x40, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         $0x40, BX
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
+	VROUNDPS     $0x08, Y6, Y6
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
+	VFMADD213PS  constants<>+224(SB), Y4, Y8
+	VFMADD213PS  constants<>+224(SB), Y5, Y9
+	VFMADD213PS  constants<>+256(SB), Y4, Y8
+	VFMADD213PS  constants<>+256(SB), Y5, Y9
+	VFMADD213PS  constants<>+288(SB), Y4, Y8
+	VFMADD213PS  constants<>+288(SB), Y5, Y9
+	VFMADD213PS  constants<>+320(SB), Y4, Y8
+	VFMADD213PS  constants<>+320(SB), Y5, Y9
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y4, Y8, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y5
+	VPSUBD       Y5, Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y5, Y9, Y5
+	VADDPS       constants<>+1248(SB), Y4, Y6
+	VMULPS       Y4, Y6, Y6
+	VADDPS       Y4, Y4, Y8
+	VADDPS       constants<>+384(SB), Y8, Y8
+	VBLENDVPS    Y2, Y6, Y8, Y6
+	VMULPS       Y4, Y4, Y10
+	VMOVUPS      constants<>+384(SB), Y8
+	VBLENDVPS    Y2, Y8, Y10, Y8
+	VADDPS       Y8, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VBLENDVPS    Y2, Y4, Y10, Y10
+	VADDPS       constants<>+1248(SB), Y5, Y7
+	VMULPS       Y5, Y7, Y7
+	VADDPS       Y5, Y5, Y9
+	VADDPS       constants<>+384(SB), Y9, Y9
+	VBLENDVPS    Y3, Y7, Y9, Y7
+	VMULPS       Y5, Y5, Y11
+	VMOVUPS      constants<>+384(SB), Y9
+	VBLENDVPS    Y3, Y9, Y11, Y9
+	VADDPS       Y9, Y9, Y9
+	VADDPS       Y7, Y9, Y9
+	VBLENDVPS    Y3, Y5, Y11, Y11
+	VADDPS       constants<>+384(SB), Y4, Y4
+	VMULPS       Y10, Y4, Y4
+	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VDIVPS       Y8, Y2, Y2
+	VADDPS       Y6, Y2, Y2
+	VDIVPS       Y8, Y2, Y2
+	VADDPS       constants<>+384(SB), Y5, Y5
+	VMULPS       Y11, Y5, Y5
+	VMULPS       constants<>+640(SB), Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	VDIVPS       Y9, Y3, Y3
+	VADDPS       Y7, Y3, Y3
+	VDIVPS       Y9, Y3, Y3
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y0
+	ADDQ         $0x20, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         $0x20, BX
+	VORPS        constants<>+0(SB), Y1, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VADDPS       constants<>+1248(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VADDPS       Y2, Y2, Y4
+	VADDPS       constants<>+384(SB), Y4, Y4
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VBLENDVPS    Y1, Y4, Y5, Y4
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y3, Y4, Y4
+	VBLENDVPS    Y1, Y2, Y5, Y5
+	VADDPS       constants<>+384(SB), Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       constants<>+640(SB), Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VDIVPS       Y4, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VDIVPS       Y4, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         CX
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VORPS        constants<>+0(SB), Y2, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       constants<>+96(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
+	VFMADD213PS  constants<>+224(SB), Y3, Y5
+	VFMADD213PS  constants<>+256(SB), Y3, Y5
+	VFMADD213PS  constants<>+288(SB), Y3, Y5
+	VFMADD213PS  constants<>+320(SB), Y3, Y5
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y3
+	VADDPS       constants<>+1248(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       Y3, Y3, Y5
+	VADDPS       constants<>+384(SB), Y5, Y5
+	VBLENDVPS    Y2, Y4, Y5, Y4
+	VMULPS       Y3, Y3, Y6
+	VMOVUPS      constants<>+384(SB), Y5
+	VBLENDVPS    Y2, Y5, Y6, Y5
+	VADDPS       Y5, Y5, Y5
+	VADDPS       Y4, Y5, Y5
+	VBLENDVPS    Y2, Y3, Y6, Y6
+	VADDPS       constants<>+384(SB), Y3, Y3
+	VMULPS       Y6, Y3, Y3
+	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VDIVPS       Y5, Y2, Y2
+	VADDPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineSiLUAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         z+24(FP), SI
+	VBROADCASTSS a+40(FP), Y0
+	SUBQ         $0x10, CX
+	JL           fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -1888,28 +4471,26 @@ loop:
 	ADDQ         $0x40, SI
 	VFMADD213PS  Y4, Y2, Y0
 	VFMADD213PS  Y5, Y3, Y1
-	VORPS        constants<>+416(SB), Y0, Y2
-	VORPS        constants<>+416(SB), Y1, Y3
-	VMOVUPS      constants<>+0(SB), Y4
-	VMOVUPS      constants<>+0(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VORPS        constants<>+0(SB), Y0, Y2
+	VORPS        constants<>+0(SB), Y1, Y3
 	VMOVUPS      constants<>+32(SB), Y4
 	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+64(SB), Y2, Y4
-	VMULPS       constants<>+64(SB), Y3, Y5
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
 	VROUNDPS     $0x08, Y4, Y4
 	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+96(SB), Y4, Y2
-	VFNMADD231PS constants<>+96(SB), Y5, Y3
 	VFNMADD231PS constants<>+128(SB), Y4, Y2
 	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VMOVUPS      constants<>+160(SB), Y6
-	VMOVUPS      constants<>+160(SB), Y7
-	VFMADD213PS  constants<>+192(SB), Y2, Y6
-	VFMADD213PS  constants<>+192(SB), Y3, Y7
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
 	VFMADD213PS  constants<>+224(SB), Y3, Y7
 	VFMADD213PS  constants<>+256(SB), Y2, Y6
@@ -1920,38 +4501,36 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+352(SB), Y2, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
 	VCVTPS2DQ    Y4, Y4
 	VPSRAD       $0x01, Y4, Y2
 	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+384(SB), Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+384(SB), Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y4, Y6, Y6
 	VMULPS       Y2, Y6, Y2
 	VCVTPS2DQ    Y5, Y5
 	VPSRAD       $0x01, Y5, Y3
 	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+384(SB), Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+384(SB), Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y5, Y7, Y7
 	VMULPS       Y3, Y7, Y3
-	VADDPS       constants<>+352(SB), Y2, Y6
-	VADDPS       constants<>+352(SB), Y3, Y7
-	VMOVUPS      constants<>+352(SB), Y4
-	VDIVPS       Y6, Y4, Y4
-	VDIVPS       Y6, Y2, Y6
-	VMOVUPS      constants<>+352(SB), Y5
-	VDIVPS       Y7, Y5, Y5
-	VDIVPS       Y7, Y3, Y7
-	VBLENDVPS    Y0, Y6, Y4, Y2
-	VBLENDVPS    Y0, Y4, Y6, Y6
-	VBLENDVPS    Y1, Y7, Y5, Y3
-	VBLENDVPS    Y1, Y5, Y7, Y7
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y2, Y4
+	VBLENDVPS    Y0, Y2, Y5, Y2
+	VDIVPS       Y4, Y2, Y2
+	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       Y5, Y3, Y4
+	VBLENDVPS    Y1, Y3, Y5, Y3
+	VDIVPS       Y4, Y3, Y3
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y0, (AX)
@@ -1972,38 +4551,36 @@ vector:
 	VMOVUPS      (SI), Y2
 	ADDQ         $0x20, SI
 	VFMADD213PS  Y2, Y1, Y0
-	VORPS        constants<>+416(SB), Y0, Y1
-	VMOVUPS      constants<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VORPS        constants<>+0(SB), Y0, Y1
 	VMOVUPS      constants<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+64(SB), Y1, Y2
+	VMULPS       constants<>+96(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+96(SB), Y2, Y1
 	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VMOVUPS      constants<>+160(SB), Y3
-	VFMADD213PS  constants<>+192(SB), Y1, Y3
+	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+352(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
+	VFMADD213PS  constants<>+384(SB), Y1, Y3
 	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y1
 	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+384(SB), Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+384(SB), Y1, Y1
+	VPADDD       constants<>+416(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y2, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+352(SB), Y1, Y3
-	VMOVUPS      constants<>+352(SB), Y2
-	VDIVPS       Y3, Y2, Y2
-	VDIVPS       Y3, Y1, Y3
-	VBLENDVPS    Y0, Y3, Y2, Y1
-	VBLENDVPS    Y0, Y2, Y3, Y3
+	VMOVUPS      constants<>+384(SB), Y3
+	VADDPS       Y3, Y1, Y2
+	VBLENDVPS    Y0, Y1, Y3, Y1
+	VDIVPS       Y2, Y1, Y1
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, AX
@@ -2020,38 +4597,36 @@ tail:
 	VMASKMOVPS   (BX), Y0, Y2
 	VMASKMOVPS   (SI), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VORPS        constants<>+416(SB), Y1, Y2
-	VMOVUPS      constants<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VORPS        constants<>+0(SB), Y1, Y2
 	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+64(SB), Y2, Y3
+	VMULPS       constants<>+96(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+96(SB), Y3, Y2
 	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
 	VCVTPS2DQ    Y3, Y3
 	VPSRAD       $0x01, Y3, Y2
 	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+384(SB), Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+384(SB), Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+352(SB), Y2, Y4
-	VMOVUPS      constants<>+352(SB), Y3
-	VDIVPS       Y4, Y3, Y3
-	VDIVPS       Y4, Y2, Y4
-	VBLENDVPS    Y1, Y4, Y3, Y2
-	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMOVUPS      constants<>+384(SB), Y4
+	VADDPS       Y4, Y2, Y3
+	VBLENDVPS    Y1, Y2, Y4, Y2
+	VDIVPS       Y3, Y2, Y2
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
 
@@ -2086,28 +4661,26 @@ loop:
 	ADDQ         $0x40, DI
 	VFMADD213PS  Y6, Y4, Y2
 	VFMADD213PS  Y7, Y5, Y3
-	VORPS        constants<>+416(SB), Y2, Y4
-	VORPS        constants<>+416(SB), Y3, Y5
-	VMOVUPS      constants<>+0(SB), Y6
-	VMOVUPS      constants<>+0(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VORPS        constants<>+0(SB), Y2, Y4
+	VORPS        constants<>+0(SB), Y3, Y5
 	VMOVUPS      constants<>+32(SB), Y6
 	VMOVUPS      constants<>+32(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+64(SB), Y6
+	VMOVUPS      constants<>+64(SB), Y7
 	VMAXPS       Y4, Y6, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+64(SB), Y4, Y6
-	VMULPS       constants<>+64(SB), Y5, Y7
+	VMULPS       constants<>+96(SB), Y4, Y6
+	VMULPS       constants<>+96(SB), Y5, Y7
 	VROUNDPS     $0x08, Y6, Y6
 	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+96(SB), Y6, Y4
-	VFNMADD231PS constants<>+96(SB), Y7, Y5
 	VFNMADD231PS constants<>+128(SB), Y6, Y4
 	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VMOVUPS      constants<>+160(SB), Y8
-	VMOVUPS      constants<>+160(SB), Y9
-	VFMADD213PS  constants<>+192(SB), Y4, Y8
-	VFMADD213PS  constants<>+192(SB), Y5, Y9
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VMOVUPS      constants<>+192(SB), Y8
+	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
 	VFMADD213PS  constants<>+224(SB), Y5, Y9
 	VFMADD213PS  constants<>+256(SB), Y4, Y8
@@ -2118,43 +4691,45 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+352(SB), Y4, Y8
-	VFMADD213PS  constants<>+352(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
+	VFMADD213PS  constants<>+384(SB), Y4, Y8
+	VFMADD213PS  constants<>+384(SB), Y5, Y9
 	VCVTPS2DQ    Y6, Y6
 	VPSRAD       $0x01, Y6, Y4
 	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+384(SB), Y6, Y6
+	VPADDD       constants<>+416(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+384(SB), Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y6, Y8, Y8
 	VMULPS       Y4, Y8, Y4
 	VCVTPS2DQ    Y7, Y7
 	VPSRAD       $0x01, Y7, Y5
 	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+384(SB), Y7, Y7
+	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+384(SB), Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y7, Y9, Y9
 	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+352(SB), Y4, Y8
-	VADDPS       constants<>+352(SB), Y5, Y9
-	VMOVUPS      constants<>+352(SB), Y6
+	VADDPS       constants<>+384(SB), Y4, Y8
+	VADDPS       constants<>+384(SB), Y5, Y9
+	VMOVUPS      constants<>+384(SB), Y6
 	VDIVPS       Y8, Y6, Y6
 	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+352(SB), Y7
+	VMOVUPS      constants<>+384(SB), Y7
 	VDIVPS       Y9, Y7, Y7
 	VDIVPS       Y9, Y5, Y9
 	VBLENDVPS    Y2, Y8, Y6, Y4
 	VBLENDVPS    Y2, Y6, Y8, Y8
 	VBLENDVPS    Y3, Y9, Y7, Y5
 	VBLENDVPS    Y3, Y7, Y9, Y9
-	VFMADD213PS  constants<>+352(SB), Y8, Y2
+	VFMADD213PS  constants<>+384(SB), Y8, Y2
 	VMULPS       Y4, Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VFMADD213PS  constants<>+352(SB), Y9, Y3
+	VFMADD213PS  constants<>+384(SB), Y9, Y3
 	VMULPS       Y5, Y3, Y3
+	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMOVUPS      Y2, (AX)
 	VMOVUPS      Y3, 32(AX)
@@ -2176,39 +4751,39 @@ vector:
 	VMOVUPS      (DI), Y3
 	ADDQ         $0x20, DI
 	VFMADD213PS  Y3, Y2, Y1
-	VORPS        constants<>+416(SB), Y1, Y2
-	VMOVUPS      constants<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VORPS        constants<>+0(SB), Y1, Y2
 	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+64(SB), Y2, Y3
+	VMULPS       constants<>+96(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+96(SB), Y3, Y2
 	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VMOVUPS      constants<>+160(SB), Y4
-	VFMADD213PS  constants<>+192(SB), Y2, Y4
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
 	VCVTPS2DQ    Y3, Y3
 	VPSRAD       $0x01, Y3, Y2
 	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+384(SB), Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+384(SB), Y2, Y2
+	VPADDD       constants<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+352(SB), Y2, Y4
-	VMOVUPS      constants<>+352(SB), Y3
+	VADDPS       constants<>+384(SB), Y2, Y4
+	VMOVUPS      constants<>+384(SB), Y3
 	VDIVPS       Y4, Y3, Y3
 	VDIVPS       Y4, Y2, Y4
 	VBLENDVPS    Y1, Y4, Y3, Y2
 	VBLENDVPS    Y1, Y3, Y4, Y4
-	VFMADD213PS  constants<>+352(SB), Y4, Y1
+	VFMADD213PS  constants<>+384(SB), Y4, Y1
 	VMULPS       Y2, Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -2227,39 +4802,39 @@ tail:
 	VMASKMOVPS   (SI), Y0, Y3
 	VMASKMOVPS   (DI), Y0, Y4
 	VFMADD213PS  Y4, Y3, Y2
-	VORPS        constants<>+416(SB), Y2, Y3
-	VMOVUPS      constants<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VORPS        constants<>+0(SB), Y2, Y3
 	VMOVUPS      constants<>+32(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y4
 	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+64(SB), Y3, Y4
+	VMULPS       constants<>+96(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+96(SB), Y4, Y3
 	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VMOVUPS      constants<>+160(SB), Y5
-	VFMADD213PS  constants<>+192(SB), Y3, Y5
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+352(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
+	VFMADD213PS  constants<>+384(SB), Y3, Y5
 	VCVTPS2DQ    Y4, Y4
 	VPSRAD       $0x01, Y4, Y3
 	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+384(SB), Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+384(SB), Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y4, Y5, Y5
 	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+352(SB), Y3, Y5
-	VMOVUPS      constants<>+352(SB), Y4
+	VADDPS       constants<>+384(SB), Y3, Y5
+	VMOVUPS      constants<>+384(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
 	VBLENDVPS    Y2, Y4, Y5, Y5
-	VFMADD213PS  constants<>+352(SB), Y5, Y2
+	VFMADD213PS  constants<>+384(SB), Y5, Y2
 	VMULPS       Y3, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
@@ -2298,8 +4873,8 @@ loop:
 	VMOVUPS     32(R8), Y9
 	ADDQ        $0x40, R8
 	VFMADD213PS Y8, Y6, Y2
-	VFMADD213PS Y9, Y7, Y3
 	VFMADD213PS Y2, Y4, Y0
+	VFMADD213PS Y9, Y7, Y3
 	VFMADD213PS Y3, Y5, Y1
 	VMOVUPS     Y0, (AX)
 	VMOVUPS     Y1, 32(AX)
@@ -2348,13 +4923,175 @@ done:
 	VZEROUPPER
 	RET
 
+// func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·expAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         src+8(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         $0x40, DX
+	VSUBPS       Y0, Y2, Y2
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMOVUPS      constants<>+32(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMULPS       constants<>+96(SB), Y2, Y4
+	VMULPS       constants<>+96(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+384(SB), Y2, Y6
+	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y2
+	VPSUBD       Y2, Y4, Y4
+	VPADDD       constants<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y2
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       constants<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y3
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 32(AX)
+	VADDPS       Y3, Y1, Y1
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y2
+	ADDQ         $0x20, DX
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       constants<>+96(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y2
+	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       constants<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y2
+	VMASKMOVPS   (DX), Y2, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y0
+	VMINPS       Y3, Y0, Y3
+	VMOVUPS      constants<>+64(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMULPS       constants<>+96(SB), Y3, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS constants<>+128(SB), Y0, Y3
+	VFNMADD231PS constants<>+160(SB), Y0, Y3
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y3, Y4
+	VFMADD213PS  constants<>+256(SB), Y3, Y4
+	VFMADD213PS  constants<>+288(SB), Y3, Y4
+	VFMADD213PS  constants<>+320(SB), Y3, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
+	VFMADD213PS  constants<>+384(SB), Y3, Y4
+	VFMADD213PS  constants<>+384(SB), Y3, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       constants<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       constants<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y3, Y4, Y3
+	VMASKMOVPS   Y3, Y2, (AX)
+	VANDPS       Y2, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+
+done:
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDSS       X0, X1, X1
+	MOVSS        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
 // func maxAVX2(x *float32, n int) float32
 // Requires: AVX, SSE
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
-	VMOVUPS constants<>+448(SB), Y0
-	VMOVUPS constants<>+448(SB), Y1
+	VMOVUPS constants<>+1280(SB), Y0
+	VMOVUPS constants<>+1280(SB), Y1
 	SUBQ    $0x10, CX
 	JL      fewer
 
@@ -2410,6 +5147,8 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-48
 	VXORPD Y6, Y6, Y6
 	VXORPD Y3, Y3, Y3
 	VXORPD Y7, Y7, Y7
+	CMPQ   AX, CX
+	JEQ    square
 
 pixel:
 	VCVTPS2PD   (AX), Y8
@@ -2432,15 +5171,35 @@ pixel:
 	ADDQ        DX, CX
 	DECQ        BX
 	JNZ         pixel
-	MOVQ        sum+0(FP), AX
-	MOVQ        product+8(FP), CX
-	VMOVUPD     Y0, (AX)
-	VMOVUPD     Y4, (CX)
-	VMOVUPD     Y1, 32(AX)
-	VMOVUPD     Y5, 32(CX)
-	VMOVUPD     Y2, 64(AX)
-	VMOVUPD     Y6, 64(CX)
-	VMOVUPD     Y3, 96(AX)
-	VMOVUPD     Y7, 96(CX)
+	JMP         store
+
+square:
+	VCVTPS2PD   (AX), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	VCVTPS2PD   16(AX), Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y5
+	VCVTPS2PD   32(AX), Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y6
+	VCVTPS2PD   48(AX), Y8
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        DX, AX
+	DECQ        BX
+	JNZ         square
+
+store:
+	MOVQ    sum+0(FP), AX
+	MOVQ    product+8(FP), CX
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y4, (CX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y5, 32(CX)
+	VMOVUPD Y2, 64(AX)
+	VMOVUPD Y6, 64(CX)
+	VMOVUPD Y3, 96(AX)
+	VMOVUPD Y7, 96(CX)
 	VZEROUPPER
 	RET

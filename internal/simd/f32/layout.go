@@ -1,7 +1,5 @@
 package f32
 
-import "snrlab/internal/par"
-
 // ChannelsLast writes images [rows, channels, pixels], the order of torch, into
 // dst as [rows, pixels, channels]. dst must not overlap src.
 func ChannelsLast(dst, src []float32, rows, channels, pixels int) {
@@ -41,9 +39,6 @@ func FilterFirst(dst, src []float32, out, in, taps int) {
 	}
 }
 
-// moveGrain is the number of values worth waking a worker for, about 10 µs.
-const moveGrain = 1 << 15
-
 // transposeAll transposes count matrices of m×n.
 func transposeAll(dst, src []float32, count, m, n int) {
 	checkLen("dst", dst, count, m, n)
@@ -51,7 +46,7 @@ func transposeAll(dst, src []float32, count, m, n int) {
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.m, w.n = dst, src, m, n
-	par.Rows(count, max(1, moveGrain/max(1, m*n)), w.doTranspose)
+	w.split(count, moveGrain/max(1, m*n), (*pass).transpose)
 }
 
 // transpose transposes the matrices from lo to hi.
@@ -82,31 +77,23 @@ func transpose(dst, src []float32, m, n int) {
 }
 
 // SumRows writes the sum of the rows of x, rows×n, plus beta times what was
-// there, into dst: the gradient of a bias. The rows are added in order, in
-// float64. β = 0 overwrites dst without reading it.
+// there, into dst: the gradient of a bias. The sums are in float64, in an order
+// that is a function of rows and n. β = 0 overwrites dst without reading it.
 func SumRows(dst, x []float32, rows, n int, beta float32) {
 	checkLen("dst", dst, n)
 	checkLen("x", x, rows, n)
+	if n == 0 {
+		return
+	}
 	w := passes.Get()
 	defer w.release()
-	w.dst, w.src, w.rows, w.n, w.beta = dst, x, rows, n, beta
-	par.Rows((n+momentWidth-1)/momentWidth, max(1, moveGrain/max(1, rows*momentWidth)), w.doSumRows)
-}
-
-// sumRows sums the parts of momentWidth columns from lo to hi.
-func (w *pass) sumRows(lo, hi int) {
-	var sums, unused [momentWidth]float64
-	for j := lo * momentWidth; j < min(hi*momentWidth, w.n); j += momentWidth {
-		cols := min(momentWidth, w.n-j)
-		clear(sums[:])
-		if w.rows > 0 {
-			moments(&sums, &unused, cols, w.src[j:], w.src[j:], w.n, w.rows)
+	w.src, w.second = x, x
+	w.sweep(Images{1, rows, n}, moveGrain, (*pass).blockSums, nil, nil)
+	sums, _ := w.rowSums(0)
+	for c, sum := range sums {
+		if beta != 0 {
+			sum += float64(beta) * float64(dst[c])
 		}
-		for c, sum := range sums[:cols] {
-			if w.beta != 0 {
-				sum += float64(w.beta) * float64(w.dst[j+c])
-			}
-			w.dst[j+c] = float32(sum)
-		}
+		dst[c] = float32(sum)
 	}
 }

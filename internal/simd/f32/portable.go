@@ -12,50 +12,11 @@ func expGo(dst, src []float32, shift float32) (sum float32) {
 	return sum
 }
 
-// scaledGo writes factor·src into dst.
-func scaledGo(dst, src []float32, factor float32) {
-	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = factor * v
-	}
-}
-
-// shiftedProductGo writes (x − shift) y into dst.
-func shiftedProductGo(dst, x, y []float32, shift float32) {
-	dst, y = dst[:len(x)], y[:len(x)]
-	for i, v := range x {
-		dst[i] = (v - shift) * y[i]
-	}
-}
-
-// siluGo writes x σ(x) into dst.
-func siluGo(dst, x []float32) {
-	dst = dst[:len(x)]
-	for i, v := range x {
-		x := float64(v)
-		dst[i] = float32(x / (1 + math.Exp(-x)))
-	}
-}
-
-// siluGradGo writes dy σ(x) (1 + x σ(−x)) into dst.
-func siluGradGo(dst, dy, x []float32) {
-	dst, dy = dst[:len(x)], dy[:len(x)]
-	for i, v := range x {
-		dst[i] = siluGrad1(dy[i], v)
-	}
-}
-
-func siluGrad1(dy, x float32) float32 {
-	v := float64(x)
-	plus, minus := 1/(1+math.Exp(-v)), 1/(1+math.Exp(v))
-	return float32(float64(dy) * plus * (1 + v*minus))
-}
-
-// affineSiLUGradGo writes siluGrad of dy and a x + b into dst.
+// affineSiLUGradGo writes dy times the slope of SiLU at a x + b into dst.
 func affineSiLUGradGo(dst, dy, x, a, b []float32) {
 	dst, dy, a, b = dst[:len(x)], dy[:len(x)], a[:len(x)], b[:len(x)]
 	for i, v := range x {
-		dst[i] = siluGrad1(dy[i], a[i]*v+b[i])
+		dst[i] = float32(float64(dy[i]) * siluSlope(float64(a[i]*v+b[i])))
 	}
 }
 
@@ -64,14 +25,6 @@ func affine2Go(dst, x, y, a, b, c []float32) {
 	dst, y, a, b, c = dst[:len(x)], y[:len(x)], a[:len(x)], b[:len(x)], c[:len(x)]
 	for i, v := range x {
 		dst[i] = a[i]*v + (b[i]*y[i] + c[i])
-	}
-}
-
-// affineGo writes a x + b into dst.
-func affineGo(dst, x, a, b []float32) {
-	dst, a, b = dst[:len(x)], a[:len(x)], b[:len(x)]
-	for i, v := range x {
-		dst[i] = a[i]*v + b[i]
 	}
 }
 

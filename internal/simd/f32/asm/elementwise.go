@@ -141,148 +141,6 @@ func each(v []VecVirtual, step func(i int)) {
 	}
 }
 
-// exponential overwrites x with e^x: with x = n ln 2 + r and |r| ≤ ln(2)/2, it
-// is 2^n e^r. The Taylor polynomial of degree 7 leaves 6e-9 of e^r. 2^n is
-// applied in two halves, so that the second rounds a denormal result once and
-// overflows to +Inf.
-func exponential(x []VecVirtual) {
-	const degree = 7
-	ln2 := float64(float32(math.Ln2))
-	k, e := emit.Vectors(len(x)), emit.Vectors(len(x))
-	// Beyond these e^x is 0 and +Inf. NaN passes both comparisons.
-	each(x, func(i int) { VMOVUPS(constant(89), k[i]) })
-	each(x, func(i int) { VMINPS(x[i], k[i], x[i]) })
-	each(x, func(i int) { VMOVUPS(constant(-105), k[i]) })
-	each(x, func(i int) { VMAXPS(x[i], k[i], x[i]) })
-	each(x, func(i int) { VMULPS(constant(math.Log2E), x[i], k[i]) })
-	each(x, func(i int) { VROUNDPS(U8(8), k[i], k[i]) })
-	each(x, func(i int) { VFNMADD231PS(constant(ln2), k[i], x[i]) })
-	each(x, func(i int) { VFNMADD231PS(constant(math.Ln2-ln2), k[i], x[i]) })
-	factorial := [degree + 1]float64{1}
-	for d := 1; d <= degree; d++ {
-		factorial[d] = factorial[d-1] * float64(d)
-	}
-	each(x, func(i int) { VMOVUPS(constant(1/factorial[degree]), e[i]) })
-	for d := degree - 1; d >= 0; d-- {
-		each(x, func(i int) { VFMADD213PS(constant(1/factorial[d]), x[i], e[i]) })
-	}
-	each(x, func(i int) {
-		VCVTPS2DQ(k[i], k[i])
-		VPSRAD(U8(1), k[i], x[i])
-		VPSUBD(x[i], k[i], k[i])
-		for _, part := range []VecVirtual{k[i], x[i]} {
-			VPADDD(constantBits(127), part, part)
-			VPSLLD(U8(23), part, part)
-		}
-		VMULPS(k[i], e[i], e[i])
-		VMULPS(x[i], e[i], x[i])
-	})
-}
-
-// sigmoids returns σ(x) and σ(−x): with e = e^(−|x|), which does not overflow,
-// they are 1/(1+e) and e/(1+e), the smaller with the sign's own.
-func sigmoids(x []VecVirtual) (plus, minus []VecVirtual) {
-	e, plus, minus := emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x))
-	each(x, func(i int) { VORPS(constantBits(1<<31), x[i], e[i]) }) // −|x|
-	exponential(e)
-	each(x, func(i int) { VADDPS(constant(1), e[i], minus[i]) })
-	each(x, func(i int) {
-		VMOVUPS(constant(1), plus[i])
-		VDIVPS(minus[i], plus[i], plus[i])
-		VDIVPS(minus[i], e[i], minus[i])
-	})
-	each(x, func(i int) {
-		VBLENDVPS(x[i], minus[i], plus[i], e[i])
-		VBLENDVPS(x[i], plus[i], minus[i], minus[i])
-	})
-	return e, minus
-}
-
-// silu overwrites x with x σ(x).
-func silu(x []VecVirtual) {
-	plus, _ := sigmoids(x)
-	each(x, func(i int) { VMULPS(plus[i], x[i], x[i]) })
-}
-
-func elementwises() {
-	none := func() {}
-	var number VecVirtual
-	elementwise("expAVX2", "func(dst, src *float32, n int, shift float32) (sum float32)",
-		"expAVX2 writes e^(src − shift) into dst and returns the sum over it.",
-		[]string{"src"}, true,
-		func() { number = broadcast("shift") },
-		func(in [][]VecVirtual) []VecVirtual {
-			each(in[0], func(i int) { VSUBPS(number, in[0][i], in[0][i]) })
-			exponential(in[0])
-			return in[0]
-		})
-	elementwise("scaleAVX2", "func(dst, src *float32, n int, factor float32)",
-		"scaleAVX2 writes factor·src into dst.",
-		[]string{"src"}, false,
-		func() { number = broadcast("factor") },
-		func(in [][]VecVirtual) []VecVirtual {
-			each(in[0], func(i int) { VMULPS(number, in[0][i], in[0][i]) })
-			return in[0]
-		})
-	elementwise("shiftedProductAVX2", "func(dst, x, y *float32, n int, shift float32)",
-		"shiftedProductAVX2 writes (x − shift) y into dst.",
-		[]string{"x", "y"}, false,
-		func() { number = broadcast("shift") },
-		func(in [][]VecVirtual) []VecVirtual {
-			x, y := in[0], in[1]
-			each(x, func(i int) { VSUBPS(number, x[i], x[i]) })
-			each(x, func(i int) { VMULPS(y[i], x[i], x[i]) })
-			return x
-		})
-	elementwise("siluAVX2", "func(dst, x *float32, n int)",
-		"siluAVX2 writes x σ(x) into dst.",
-		[]string{"x"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual {
-			silu(in[0])
-			return in[0]
-		})
-	siluGrad := func(dy, x []VecVirtual) []VecVirtual {
-		plus, minus := sigmoids(x)
-		each(x, func(i int) {
-			VFMADD213PS(constant(1), minus[i], x[i])
-			VMULPS(plus[i], x[i], x[i])
-			VMULPS(dy[i], x[i], x[i])
-		})
-		return x
-	}
-	elementwise("siluGradAVX2", "func(dst, dy, x *float32, n int)",
-		"siluGradAVX2 writes dy σ(x) (1 + x σ(−x)) into dst.",
-		[]string{"dy", "x"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual { return siluGrad(in[0], in[1]) })
-	affine := func(in [][]VecVirtual) []VecVirtual {
-		x, a, b := in[0], in[1], in[2]
-		each(x, func(i int) { VFMADD213PS(b[i], a[i], x[i]) })
-		return x
-	}
-	elementwise("affineAVX2", "func(dst, x, a, b *float32, n int)",
-		"affineAVX2 writes a x + b into dst.",
-		[]string{"x", "a", "b"}, false, none, affine)
-	elementwise("affineSiLUAVX2", "func(dst, x, a, b *float32, n int)",
-		"affineSiLUAVX2 writes SiLU of a x + b into dst.",
-		[]string{"x", "a", "b"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual {
-			x := affine(in)
-			silu(x)
-			return x
-		})
-	elementwise("affineSiLUGradAVX2", "func(dst, dy, x, a, b *float32, n int)",
-		"affineSiLUGradAVX2 writes siluGrad of dy and a x + b into dst.",
-		[]string{"dy", "x", "a", "b"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual { return siluGrad(in[0], affine(in[1:])) })
-	elementwise("affine2AVX2", "func(dst, x, y, a, b, c *float32, n int)",
-		"affine2AVX2 writes a x + (b y + c) into dst.",
-		[]string{"x", "y", "a", "b", "c"}, false, none,
-		func(in [][]VecVirtual) []VecVirtual {
-			y := affine([][]VecVirtual{in[1], in[3], in[4]})
-			return affine([][]VecVirtual{in[0], in[2], y})
-		})
-}
-
 // largest emits the largest value, in two vectors that do not wait for each
 // other. NaN may be skipped.
 func largest() {
@@ -335,6 +193,8 @@ func moments() {
 		VXORPD(s[i], s[i], s[i])
 		VXORPD(q[i], q[i], q[i])
 	}
+	CMPQ(x.Base, y.Base)
+	JEQ(LabelRef("square"))
 	Label("pixel")
 	for i := range s {
 		u, v := YMM(), YMM()
@@ -347,6 +207,18 @@ func moments() {
 	ADDQ(ld, y.Base)
 	DECQ(n)
 	JNZ(LabelRef("pixel"))
+	JMP(LabelRef("store"))
+	Label("square")
+	for i := range s {
+		u := YMM()
+		VCVTPS2PD(x.Offset(i*wide*size), u)
+		VADDPD(u, s[i], s[i])
+		VFMADD231PD(u, u, q[i])
+	}
+	ADDQ(ld, x.Base)
+	DECQ(n)
+	JNZ(LabelRef("square"))
+	Label("store")
 	sum, product := emit.Pointer("sum"), emit.Pointer("product")
 	for i := range s {
 		VMOVUPD(s[i], sum.Offset(i*wide*8))

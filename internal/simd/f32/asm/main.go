@@ -13,7 +13,7 @@ func main() {
 	tile()
 	dots()
 	packRows8()
-	elementwises()
+	functions()
 	largest()
 	moments()
 	Generate()
