@@ -89,15 +89,26 @@ func (c Conv) Forward(y, x, w, bias []float32) {
 	if c.Rows == 0 {
 		return
 	}
+	from, to := grid{c.Height, c.Width, c.In}, grid{c.OutHeight(), c.OutWidth(), c.Out}
+	if bias != nil {
+		checkLen("bias", bias, c.Out)
+	}
+	if c.winogradPays(from, to) {
+		g := tilings.Get()
+		defer g.release()
+		g.src, g.dst, g.w, g.across = x, y, w, false
+		g.from, g.to, g.top, g.left = from, to, c.Top, c.Left
+		g.bias, g.beta = bias, 0
+		g.run(c.Rows)
+		return
+	}
 	g := gathers.Get()
 	defer g.release()
 	taps := c.KernelHeight * c.KernelWidth
 	g.pack(w, taps, c.In, c.Out, false)
 	g.src, g.dst = x, y
-	g.from = grid{c.Height, c.Width, c.In}
-	g.to = grid{c.OutHeight(), c.OutWidth(), c.Out}
+	g.from, g.to = from, to
 	if bias != nil {
-		checkLen("bias", bias, c.Out)
 		g.init, g.beta = bias, 1
 	}
 	g.taps = g.taps[:0]
@@ -116,12 +127,21 @@ func (c Conv) InputGrad(dx, dy, w []float32, beta float32) {
 	if c.Rows == 0 {
 		return
 	}
+	from, to := grid{c.OutHeight(), c.OutWidth(), c.Out}, grid{c.Height, c.Width, c.In}
+	if c.winogradPays(from, to) {
+		g := tilings.Get()
+		defer g.release()
+		g.src, g.dst, g.w, g.across = dy, dx, w, true
+		g.from, g.to, g.top, g.left = from, to, c.KernelHeight-1-c.Top, c.KernelWidth-1-c.Left
+		g.bias, g.add, g.beta = nil, dx, beta
+		g.run(c.Rows)
+		return
+	}
 	g := gathers.Get()
 	defer g.release()
 	g.pack(w, c.KernelHeight*c.KernelWidth, c.Out, c.In, true)
 	g.src, g.dst, g.beta = dy, dx, beta
-	g.from = grid{c.OutHeight(), c.OutWidth(), c.Out}
-	g.to = grid{c.Height, c.Width, c.In}
+	g.from, g.to = from, to
 	// Pixels of x whose places agree modulo the stride see the same taps: tap u
 	// is seen from i where i + Top − u is a multiple of the stride.
 	for top := range min(c.Stride, c.Height) {

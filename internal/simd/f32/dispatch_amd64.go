@@ -30,6 +30,38 @@ func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) {
 	dotsGo(sums, segs, b, ldb)
 }
 
+func winogradInput(dst []float32, stride int, src *[points]*float32, at, n int, room *[8 * points]float32) {
+	if avx2 {
+		winogradInputAVX2(first(dst), stride, src, at, n, room)
+		return
+	}
+	winogradInputGo(dst, stride, src, at, n)
+}
+
+func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *[8 * points]float32) {
+	if avx2 {
+		winogradFilterAVX2(first(dst), stride, first(src), ld, n, room)
+		return
+	}
+	winogradFilterGo(dst, stride, src, ld, n)
+}
+
+func winogradProduct(c, a []float32, lda int, b []float32, rows, k int, add bool) {
+	if avx2 {
+		winogradProductAVX2(first(c), first(a), lda, first(b), rows, k, add)
+		return
+	}
+	winogradProductGo(c, a, lda, b, rows, k, add)
+}
+
+func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, room *[8 * points]float32) {
+	if avx2 {
+		winogradOutputAVX2(first(c), row, pixel, height, width, first(m), stride, n, first(bias), first(d), beta, room)
+		return
+	}
+	winogradOutputGo(c, row, pixel, height, width, m, stride, n, bias, d, beta)
+}
+
 func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	if avx2 {
 		packRows8AVX2(first(dst), stride, first(src), ld, k)

@@ -8,6 +8,22 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 
 func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) { dotsGo(sums, segs, b, ldb) }
 
+func winogradInput(dst []float32, stride int, src *[points]*float32, at, n int, _ *[8 * points]float32) {
+	winogradInputGo(dst, stride, src, at, n)
+}
+
+func winogradFilter(dst []float32, stride int, src []float32, ld, n int, _ *[8 * points]float32) {
+	winogradFilterGo(dst, stride, src, ld, n)
+}
+
+func winogradProduct(c, a []float32, lda int, b []float32, rows, k int, add bool) {
+	winogradProductGo(c, a, lda, b, rows, k, add)
+}
+
+func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, _ *[8 * points]float32) {
+	winogradOutputGo(c, row, pixel, height, width, m, stride, n, bias, d, beta)
+}
+
 func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	packRows8Go(dst, stride, src, ld, k)
 }

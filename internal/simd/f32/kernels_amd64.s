@@ -350,7 +350,143 @@ DATA constants<>+1296(SB)/4, $0xff800000
 DATA constants<>+1300(SB)/4, $0xff800000
 DATA constants<>+1304(SB)/4, $0xff800000
 DATA constants<>+1308(SB)/4, $0xff800000
-GLOBL constants<>(SB), RODATA|NOPTR, $1312
+DATA constants<>+1312(SB)/4, $0xc0100000
+DATA constants<>+1316(SB)/4, $0xc0100000
+DATA constants<>+1320(SB)/4, $0xc0100000
+DATA constants<>+1324(SB)/4, $0xc0100000
+DATA constants<>+1328(SB)/4, $0xc0100000
+DATA constants<>+1332(SB)/4, $0xc0100000
+DATA constants<>+1336(SB)/4, $0xc0100000
+DATA constants<>+1340(SB)/4, $0xc0100000
+DATA constants<>+1344(SB)/4, $0x3f200000
+DATA constants<>+1348(SB)/4, $0x3f200000
+DATA constants<>+1352(SB)/4, $0x3f200000
+DATA constants<>+1356(SB)/4, $0x3f200000
+DATA constants<>+1360(SB)/4, $0x3f200000
+DATA constants<>+1364(SB)/4, $0x3f200000
+DATA constants<>+1368(SB)/4, $0x3f200000
+DATA constants<>+1372(SB)/4, $0x3f200000
+DATA constants<>+1376(SB)/4, $0xbec80000
+DATA constants<>+1380(SB)/4, $0xbec80000
+DATA constants<>+1384(SB)/4, $0xbec80000
+DATA constants<>+1388(SB)/4, $0xbec80000
+DATA constants<>+1392(SB)/4, $0xbec80000
+DATA constants<>+1396(SB)/4, $0xbec80000
+DATA constants<>+1400(SB)/4, $0xbec80000
+DATA constants<>+1404(SB)/4, $0xbec80000
+DATA constants<>+1408(SB)/4, $0x3fc00000
+DATA constants<>+1412(SB)/4, $0x3fc00000
+DATA constants<>+1416(SB)/4, $0x3fc00000
+DATA constants<>+1420(SB)/4, $0x3fc00000
+DATA constants<>+1424(SB)/4, $0x3fc00000
+DATA constants<>+1428(SB)/4, $0x3fc00000
+DATA constants<>+1432(SB)/4, $0x3fc00000
+DATA constants<>+1436(SB)/4, $0x3fc00000
+DATA constants<>+1440(SB)/4, $0xc0290000
+DATA constants<>+1444(SB)/4, $0xc0290000
+DATA constants<>+1448(SB)/4, $0xc0290000
+DATA constants<>+1452(SB)/4, $0xc0290000
+DATA constants<>+1456(SB)/4, $0xc0290000
+DATA constants<>+1460(SB)/4, $0xc0290000
+DATA constants<>+1464(SB)/4, $0xc0290000
+DATA constants<>+1468(SB)/4, $0xc0290000
+DATA constants<>+1472(SB)/4, $0x3f610000
+DATA constants<>+1476(SB)/4, $0x3f610000
+DATA constants<>+1480(SB)/4, $0x3f610000
+DATA constants<>+1484(SB)/4, $0x3f610000
+DATA constants<>+1488(SB)/4, $0x3f610000
+DATA constants<>+1492(SB)/4, $0x3f610000
+DATA constants<>+1496(SB)/4, $0x3f610000
+DATA constants<>+1500(SB)/4, $0x3f610000
+DATA constants<>+1504(SB)/4, $0xbf303b34
+DATA constants<>+1508(SB)/4, $0xbf303b34
+DATA constants<>+1512(SB)/4, $0xbf303b34
+DATA constants<>+1516(SB)/4, $0xbf303b34
+DATA constants<>+1520(SB)/4, $0xbf303b34
+DATA constants<>+1524(SB)/4, $0xbf303b34
+DATA constants<>+1528(SB)/4, $0xbf303b34
+DATA constants<>+1532(SB)/4, $0xbf303b34
+DATA constants<>+1536(SB)/4, $0xbe89ae41
+DATA constants<>+1540(SB)/4, $0xbe89ae41
+DATA constants<>+1544(SB)/4, $0xbe89ae41
+DATA constants<>+1548(SB)/4, $0xbe89ae41
+DATA constants<>+1552(SB)/4, $0xbe89ae41
+DATA constants<>+1556(SB)/4, $0xbe89ae41
+DATA constants<>+1560(SB)/4, $0xbe89ae41
+DATA constants<>+1564(SB)/4, $0xbe89ae41
+DATA constants<>+1568(SB)/4, $0xbedc4a01
+DATA constants<>+1572(SB)/4, $0xbedc4a01
+DATA constants<>+1576(SB)/4, $0xbedc4a01
+DATA constants<>+1580(SB)/4, $0xbedc4a01
+DATA constants<>+1584(SB)/4, $0xbedc4a01
+DATA constants<>+1588(SB)/4, $0xbedc4a01
+DATA constants<>+1592(SB)/4, $0xbedc4a01
+DATA constants<>+1596(SB)/4, $0xbedc4a01
+DATA constants<>+1600(SB)/4, $0x3df4c401
+DATA constants<>+1604(SB)/4, $0x3df4c401
+DATA constants<>+1608(SB)/4, $0x3df4c401
+DATA constants<>+1612(SB)/4, $0x3df4c401
+DATA constants<>+1616(SB)/4, $0x3df4c401
+DATA constants<>+1620(SB)/4, $0x3df4c401
+DATA constants<>+1624(SB)/4, $0x3df4c401
+DATA constants<>+1628(SB)/4, $0x3df4c401
+DATA constants<>+1632(SB)/4, $0x3e89ae41
+DATA constants<>+1636(SB)/4, $0x3e89ae41
+DATA constants<>+1640(SB)/4, $0x3e89ae41
+DATA constants<>+1644(SB)/4, $0x3e89ae41
+DATA constants<>+1648(SB)/4, $0x3e89ae41
+DATA constants<>+1652(SB)/4, $0x3e89ae41
+DATA constants<>+1656(SB)/4, $0x3e89ae41
+DATA constants<>+1660(SB)/4, $0x3e89ae41
+DATA constants<>+1664(SB)/4, $0x3e379301
+DATA constants<>+1668(SB)/4, $0x3e379301
+DATA constants<>+1672(SB)/4, $0x3e379301
+DATA constants<>+1676(SB)/4, $0x3e379301
+DATA constants<>+1680(SB)/4, $0x3e379301
+DATA constants<>+1684(SB)/4, $0x3e379301
+DATA constants<>+1688(SB)/4, $0x3e379301
+DATA constants<>+1692(SB)/4, $0x3e379301
+DATA constants<>+1696(SB)/4, $0x3f91a2b4
+DATA constants<>+1700(SB)/4, $0x3f91a2b4
+DATA constants<>+1704(SB)/4, $0x3f91a2b4
+DATA constants<>+1708(SB)/4, $0x3f91a2b4
+DATA constants<>+1712(SB)/4, $0x3f91a2b4
+DATA constants<>+1716(SB)/4, $0x3f91a2b4
+DATA constants<>+1720(SB)/4, $0x3f91a2b4
+DATA constants<>+1724(SB)/4, $0x3f91a2b4
+DATA constants<>+1728(SB)/4, $0x3ec80000
+DATA constants<>+1732(SB)/4, $0x3ec80000
+DATA constants<>+1736(SB)/4, $0x3ec80000
+DATA constants<>+1740(SB)/4, $0x3ec80000
+DATA constants<>+1744(SB)/4, $0x3ec80000
+DATA constants<>+1748(SB)/4, $0x3ec80000
+DATA constants<>+1752(SB)/4, $0x3ec80000
+DATA constants<>+1756(SB)/4, $0x3ec80000
+DATA constants<>+1760(SB)/4, $0x40100000
+DATA constants<>+1764(SB)/4, $0x40100000
+DATA constants<>+1768(SB)/4, $0x40100000
+DATA constants<>+1772(SB)/4, $0x40100000
+DATA constants<>+1776(SB)/4, $0x40100000
+DATA constants<>+1780(SB)/4, $0x40100000
+DATA constants<>+1784(SB)/4, $0x40100000
+DATA constants<>+1788(SB)/4, $0x40100000
+DATA constants<>+1792(SB)/4, $0x3e7a0000
+DATA constants<>+1796(SB)/4, $0x3e7a0000
+DATA constants<>+1800(SB)/4, $0x3e7a0000
+DATA constants<>+1804(SB)/4, $0x3e7a0000
+DATA constants<>+1808(SB)/4, $0x3e7a0000
+DATA constants<>+1812(SB)/4, $0x3e7a0000
+DATA constants<>+1816(SB)/4, $0x3e7a0000
+DATA constants<>+1820(SB)/4, $0x3e7a0000
+DATA constants<>+1824(SB)/4, $0x40580000
+DATA constants<>+1828(SB)/4, $0x40580000
+DATA constants<>+1832(SB)/4, $0x40580000
+DATA constants<>+1836(SB)/4, $0x40580000
+DATA constants<>+1840(SB)/4, $0x40580000
+DATA constants<>+1844(SB)/4, $0x40580000
+DATA constants<>+1848(SB)/4, $0x40580000
+DATA constants<>+1852(SB)/4, $0x40580000
+GLOBL constants<>(SB), RODATA|NOPTR, $1856
 
 // func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 // Requires: AVX, FMA3, MMX+
@@ -5201,5 +5337,2251 @@ store:
 	VMOVUPD Y6, 64(CX)
 	VMOVUPD Y3, 96(AX)
 	VMOVUPD Y7, 96(CX)
+	VZEROUPPER
+	RET
+
+// func winogradProductAVX2(c *float32, a *float32, lda int, b *float32, rows int, k int, add bool)
+// Requires: AVX, CMOV, FMA3
+TEXT ·winogradProductAVX2(SB), NOSPLIT, $0-49
+	MOVQ c+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ lda+16(FP), BX
+	MOVQ rows+32(FP), SI
+	SHLQ $0x02, BX
+
+tile:
+	LEAQ    (CX)(BX*2), DI
+	ADDQ    BX, DI
+	MOVQ    b+24(FP), DX
+	MOVQ    k+40(FP), R8
+	XORQ    R9, R9
+	MOVBQZX add+48(FP), R10
+	CMPQ    SI, $0x01
+	JEQ     block1
+	CMPQ    SI, $0x02
+	JEQ     block2
+	CMPQ    SI, $0x03
+	JEQ     block3
+	CMPQ    SI, $0x04
+	JEQ     block4
+	CMPQ    SI, $0x05
+	JEQ     block5
+
+block6:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p6:
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (DI)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (DI)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p6
+	TESTQ        R10, R10
+	JZ           store6
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       64(AX), Y2, Y2
+	VADDPS       96(AX), Y3, Y3
+	VADDPS       128(AX), Y4, Y4
+	VADDPS       160(AX), Y5, Y5
+	VADDPS       192(AX), Y6, Y6
+	VADDPS       224(AX), Y7, Y7
+	VADDPS       256(AX), Y8, Y8
+	VADDPS       288(AX), Y9, Y9
+	VADDPS       320(AX), Y10, Y10
+	VADDPS       352(AX), Y11, Y11
+
+store6:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block6
+	SUBQ    $0x06, SI
+	JZ      done
+	MOVQ    k+40(FP), R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, CX
+	LEAQ    (CX)(BX*4), CX
+	LEAQ    (CX)(BX*2), CX
+	ADDQ    $0x00000180, AX
+	JMP     tile
+
+block5:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p5:
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (DI)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p5
+	TESTQ        R10, R10
+	JZ           store5
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       64(AX), Y2, Y2
+	VADDPS       96(AX), Y3, Y3
+	VADDPS       128(AX), Y4, Y4
+	VADDPS       160(AX), Y5, Y5
+	VADDPS       192(AX), Y6, Y6
+	VADDPS       224(AX), Y7, Y7
+	VADDPS       256(AX), Y8, Y8
+	VADDPS       288(AX), Y9, Y9
+
+store5:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block5
+	VZEROUPPER
+	RET
+
+block4:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p4:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p4
+	TESTQ        R10, R10
+	JZ           store4
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       64(AX), Y2, Y2
+	VADDPS       96(AX), Y3, Y3
+	VADDPS       128(AX), Y4, Y4
+	VADDPS       160(AX), Y5, Y5
+	VADDPS       192(AX), Y6, Y6
+	VADDPS       224(AX), Y7, Y7
+
+store4:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block4
+	VZEROUPPER
+	RET
+
+block3:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p3:
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p3
+	TESTQ        R10, R10
+	JZ           store3
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       64(AX), Y2, Y2
+	VADDPS       96(AX), Y3, Y3
+	VADDPS       128(AX), Y4, Y4
+	VADDPS       160(AX), Y5, Y5
+
+store3:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block3
+	VZEROUPPER
+	RET
+
+block2:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p2:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p2
+	TESTQ        R10, R10
+	JZ           store2
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       64(AX), Y2, Y2
+	VADDPS       96(AX), Y3, Y3
+
+store2:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block2
+	VZEROUPPER
+	RET
+
+block1:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    $0x00000020, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+
+p1:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R9
+	JNZ          p1
+	TESTQ        R10, R10
+	JZ           store1
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+
+store1:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	MOVQ    $0x00000001, R10
+	TESTQ   R8, R8
+	JNZ     block1
+	VZEROUPPER
+	RET
+
+done:
+	VZEROUPPER
+	RET
+
+// func winogradInputAVX2(dst *float32, stride int, src *[36]*float32, at int, n int, room *[288]float32)
+// Requires: AVX, FMA3
+TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ at+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ room+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+channels:
+	MOVQ         (DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         48(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         96(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         144(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         192(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         240(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y8, 192(DI)
+	VMOVUPS      Y6, 384(DI)
+	VMOVUPS      Y10, 576(DI)
+	VMOVUPS      Y7, 768(DI)
+	VMOVUPS      Y0, 960(DI)
+	MOVQ         8(DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         56(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         104(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         152(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         200(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         248(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, 32(DI)
+	VMOVUPS      Y8, 224(DI)
+	VMOVUPS      Y6, 416(DI)
+	VMOVUPS      Y10, 608(DI)
+	VMOVUPS      Y7, 800(DI)
+	VMOVUPS      Y0, 992(DI)
+	MOVQ         16(DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         64(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         112(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         160(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         208(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         256(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, 64(DI)
+	VMOVUPS      Y8, 256(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y10, 640(DI)
+	VMOVUPS      Y7, 832(DI)
+	VMOVUPS      Y0, 1024(DI)
+	MOVQ         24(DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         72(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         120(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         168(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         216(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         264(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, 96(DI)
+	VMOVUPS      Y8, 288(DI)
+	VMOVUPS      Y6, 480(DI)
+	VMOVUPS      Y10, 672(DI)
+	VMOVUPS      Y7, 864(DI)
+	VMOVUPS      Y0, 1056(DI)
+	MOVQ         32(DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         80(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         128(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         176(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         224(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         272(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y8, 320(DI)
+	VMOVUPS      Y6, 512(DI)
+	VMOVUPS      Y10, 704(DI)
+	VMOVUPS      Y7, 896(DI)
+	VMOVUPS      Y0, 1088(DI)
+	MOVQ         40(DX), R8
+	VMOVUPS      (R8)(BX*1), Y0
+	MOVQ         88(DX), R8
+	VMOVUPS      (R8)(BX*1), Y1
+	MOVQ         136(DX), R8
+	VMOVUPS      (R8)(BX*1), Y2
+	MOVQ         184(DX), R8
+	VMOVUPS      (R8)(BX*1), Y3
+	MOVQ         232(DX), R8
+	VMOVUPS      (R8)(BX*1), Y4
+	MOVQ         280(DX), R8
+	VMOVUPS      (R8)(BX*1), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VMOVUPS      Y4, 160(DI)
+	VMOVUPS      Y8, 352(DI)
+	VMOVUPS      Y6, 544(DI)
+	VMOVUPS      Y10, 736(DI)
+	VMOVUPS      Y7, 928(DI)
+	VMOVUPS      Y0, 1120(DI)
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      160(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	MOVQ         AX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      192(DI), Y0
+	VMOVUPS      224(DI), Y1
+	VMOVUPS      256(DI), Y2
+	VMOVUPS      288(DI), Y3
+	VMOVUPS      320(DI), Y4
+	VMOVUPS      352(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      384(DI), Y0
+	VMOVUPS      416(DI), Y1
+	VMOVUPS      448(DI), Y2
+	VMOVUPS      480(DI), Y3
+	VMOVUPS      512(DI), Y4
+	VMOVUPS      544(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      576(DI), Y0
+	VMOVUPS      608(DI), Y1
+	VMOVUPS      640(DI), Y2
+	VMOVUPS      672(DI), Y3
+	VMOVUPS      704(DI), Y4
+	VMOVUPS      736(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      768(DI), Y0
+	VMOVUPS      800(DI), Y1
+	VMOVUPS      832(DI), Y2
+	VMOVUPS      864(DI), Y3
+	VMOVUPS      896(DI), Y4
+	VMOVUPS      928(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      960(DI), Y0
+	VMOVUPS      992(DI), Y1
+	VMOVUPS      1024(DI), Y2
+	VMOVUPS      1056(DI), Y3
+	VMOVUPS      1088(DI), Y4
+	VMOVUPS      1120(DI), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constants<>+1344(SB), Y7, Y8
+	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VMOVAPS      Y3, Y9
+	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constants<>+1408(SB), Y9, Y10
+	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  constants<>+1440(SB), Y2, Y4
+	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VMOVAPS      Y5, Y0
+	VFMADD231PS  constants<>+1440(SB), Y3, Y0
+	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y8, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y6, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y10, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y7, (R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, SI
+	JG           channels
+	VZEROUPPER
+	RET
+
+// func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilterAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   stride+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   n+32(FP), SI
+	MOVQ   room+40(FP), DI
+	SHLQ   $0x02, CX
+	SHLQ   $0x02, BX
+	IMUL3Q $0x03, BX, R8
+
+values:
+	MOVQ         DX, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y4, 96(DI)
+	VMOVUPS      Y3, 192(DI)
+	VMOVUPS      Y6, 288(DI)
+	VMOVUPS      Y5, 384(DI)
+	VMOVUPS      Y2, 480(DI)
+	SUBQ         R8, R9
+	SUBQ         R8, R9
+	ADDQ         BX, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	VMOVUPS      Y0, 32(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y3, 224(DI)
+	VMOVUPS      Y6, 320(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y2, 512(DI)
+	SUBQ         R8, R9
+	SUBQ         R8, R9
+	ADDQ         BX, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R8, R9
+	VMOVUPS      (R9), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	VMOVUPS      Y0, 64(DI)
+	VMOVUPS      Y4, 160(DI)
+	VMOVUPS      Y3, 256(DI)
+	VMOVUPS      Y6, 352(DI)
+	VMOVUPS      Y5, 448(DI)
+	VMOVUPS      Y2, 544(DI)
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      64(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	MOVQ         AX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      96(DI), Y0
+	VMOVUPS      128(DI), Y1
+	VMOVUPS      160(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	ADDQ         CX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      192(DI), Y0
+	VMOVUPS      224(DI), Y1
+	VMOVUPS      256(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	ADDQ         CX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      288(DI), Y0
+	VMOVUPS      320(DI), Y1
+	VMOVUPS      352(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	ADDQ         CX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      384(DI), Y0
+	VMOVUPS      416(DI), Y1
+	VMOVUPS      448(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	ADDQ         CX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      480(DI), Y0
+	VMOVUPS      512(DI), Y1
+	VMOVUPS      544(DI), Y2
+	VMULPS       constants<>+1504(SB), Y0, Y3
+	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  constants<>+1568(SB), Y1, Y4
+	VFNMADD231PS constants<>+1568(SB), Y1, Y3
+	VMULPS       constants<>+1600(SB), Y0, Y5
+	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VMOVAPS      Y5, Y6
+	VFMADD231PS  constants<>+1664(SB), Y1, Y6
+	VFNMADD231PS constants<>+1664(SB), Y1, Y5
+	VMULPS       constants<>+1696(SB), Y0, Y0
+	ADDQ         CX, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y3, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JG           values
+	VZEROUPPER
+	RET
+
+// func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[288]float32)
+// Requires: AVX, FMA3
+TEXT ·winogradOutputAVX2(SB), NOSPLIT, $0-96
+	MOVQ c+0(FP), AX
+	MOVQ d+72(FP), CX
+	MOVQ bias+64(FP), DX
+	MOVQ m+40(FP), BX
+	MOVQ room+88(FP), SI
+	MOVQ stride+48(FP), DI
+	MOVQ n+56(FP), R8
+	MOVQ height+24(FP), R9
+	MOVQ width+32(FP), R10
+	SHLQ $0x02, DI
+	SUBQ AX, CX
+
+channels:
+	MOVQ         BX, R11
+	MOVQ         AX, R12
+	IMUL3Q       $0x06, DI, R13
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y4, 192(SI)
+	VMOVUPS      Y6, 384(SI)
+	VMOVUPS      Y2, 576(SI)
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	ADDQ         DI, R11
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, 32(SI)
+	VMOVUPS      Y4, 224(SI)
+	VMOVUPS      Y6, 416(SI)
+	VMOVUPS      Y2, 608(SI)
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	ADDQ         DI, R11
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, 64(SI)
+	VMOVUPS      Y4, 256(SI)
+	VMOVUPS      Y6, 448(SI)
+	VMOVUPS      Y2, 640(SI)
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	ADDQ         DI, R11
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, 96(SI)
+	VMOVUPS      Y4, 288(SI)
+	VMOVUPS      Y6, 480(SI)
+	VMOVUPS      Y2, 672(SI)
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	ADDQ         DI, R11
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, 128(SI)
+	VMOVUPS      Y4, 320(SI)
+	VMOVUPS      Y6, 512(SI)
+	VMOVUPS      Y2, 704(SI)
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	SUBQ         R13, R11
+	ADDQ         DI, R11
+	VMOVUPS      (R11), Y0
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y1
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y2
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y3
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y4
+	ADDQ         R13, R11
+	VMOVUPS      (R11), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VMOVUPS      Y0, 160(SI)
+	VMOVUPS      Y4, 352(SI)
+	VMOVUPS      Y6, 544(SI)
+	VMOVUPS      Y2, 736(SI)
+	VMOVUPS      (SI), Y0
+	VMOVUPS      32(SI), Y1
+	VMOVUPS      64(SI), Y2
+	VMOVUPS      96(SI), Y3
+	VMOVUPS      128(SI), Y4
+	VMOVUPS      160(SI), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	CMPQ         R9, $0x00
+	JLE          stored
+	VADDPS       (DX), Y0, Y0
+	VBROADCASTSS beta+80(FP), Y1
+	VXORPS       Y3, Y3, Y3
+	VUCOMISS     X3, X1
+	JNE          add00
+	JNP          store00
+
+add00:
+	VFMADD231PS (R12)(CX*1), Y1, Y0
+
+store00:
+	VMOVUPS      Y0, (R12)
+	CMPQ         R10, $0x01
+	JLE          next0
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y4, Y4
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add01
+	JNP          store01
+
+add01:
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+
+store01:
+	VMOVUPS      Y4, (R12)
+	CMPQ         R10, $0x02
+	JLE          next0
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y6, Y6
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add02
+	JNP          store02
+
+add02:
+	VFMADD231PS (R12)(CX*1), Y0, Y6
+
+store02:
+	VMOVUPS      Y6, (R12)
+	CMPQ         R10, $0x03
+	JLE          next0
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y2, Y2
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add03
+	JNP          store03
+
+add03:
+	VFMADD231PS (R12)(CX*1), Y0, Y2
+
+store03:
+	VMOVUPS Y2, (R12)
+
+next0:
+	VMOVUPS      192(SI), Y0
+	VMOVUPS      224(SI), Y1
+	VMOVUPS      256(SI), Y2
+	VMOVUPS      288(SI), Y3
+	VMOVUPS      320(SI), Y4
+	VMOVUPS      352(SI), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	CMPQ         R9, $0x01
+	JLE          stored
+	MOVQ         row+8(FP), R13
+	LEAQ         (AX)(R13*4), R12
+	VADDPS       (DX), Y0, Y0
+	VBROADCASTSS beta+80(FP), Y1
+	VXORPS       Y3, Y3, Y3
+	VUCOMISS     X3, X1
+	JNE          add10
+	JNP          store10
+
+add10:
+	VFMADD231PS (R12)(CX*1), Y1, Y0
+
+store10:
+	VMOVUPS      Y0, (R12)
+	CMPQ         R10, $0x01
+	JLE          next1
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y4, Y4
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add11
+	JNP          store11
+
+add11:
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+
+store11:
+	VMOVUPS      Y4, (R12)
+	CMPQ         R10, $0x02
+	JLE          next1
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y6, Y6
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add12
+	JNP          store12
+
+add12:
+	VFMADD231PS (R12)(CX*1), Y0, Y6
+
+store12:
+	VMOVUPS      Y6, (R12)
+	CMPQ         R10, $0x03
+	JLE          next1
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y2, Y2
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add13
+	JNP          store13
+
+add13:
+	VFMADD231PS (R12)(CX*1), Y0, Y2
+
+store13:
+	VMOVUPS Y2, (R12)
+
+next1:
+	VMOVUPS      384(SI), Y0
+	VMOVUPS      416(SI), Y1
+	VMOVUPS      448(SI), Y2
+	VMOVUPS      480(SI), Y3
+	VMOVUPS      512(SI), Y4
+	VMOVUPS      544(SI), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	CMPQ         R9, $0x02
+	JLE          stored
+	MOVQ         row+8(FP), R13
+	LEAQ         (AX)(R13*4), R12
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y0, Y0
+	VBROADCASTSS beta+80(FP), Y1
+	VXORPS       Y3, Y3, Y3
+	VUCOMISS     X3, X1
+	JNE          add20
+	JNP          store20
+
+add20:
+	VFMADD231PS (R12)(CX*1), Y1, Y0
+
+store20:
+	VMOVUPS      Y0, (R12)
+	CMPQ         R10, $0x01
+	JLE          next2
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y4, Y4
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add21
+	JNP          store21
+
+add21:
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+
+store21:
+	VMOVUPS      Y4, (R12)
+	CMPQ         R10, $0x02
+	JLE          next2
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y6, Y6
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add22
+	JNP          store22
+
+add22:
+	VFMADD231PS (R12)(CX*1), Y0, Y6
+
+store22:
+	VMOVUPS      Y6, (R12)
+	CMPQ         R10, $0x03
+	JLE          next2
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y2, Y2
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add23
+	JNP          store23
+
+add23:
+	VFMADD231PS (R12)(CX*1), Y0, Y2
+
+store23:
+	VMOVUPS Y2, (R12)
+
+next2:
+	VMOVUPS      576(SI), Y0
+	VMOVUPS      608(SI), Y1
+	VMOVUPS      640(SI), Y2
+	VMOVUPS      672(SI), Y3
+	VMOVUPS      704(SI), Y4
+	VMOVUPS      736(SI), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y2
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VMULPS       constants<>+1344(SB), Y1, Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VMULPS       constants<>+1728(SB), Y6, Y6
+	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMOVAPS      Y5, Y2
+	VFMADD231PS  constants<>+1792(SB), Y1, Y2
+	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	CMPQ         R9, $0x03
+	JLE          stored
+	MOVQ         row+8(FP), R13
+	LEAQ         (AX)(R13*4), R12
+	LEAQ         (R12)(R13*4), R12
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y0, Y0
+	VBROADCASTSS beta+80(FP), Y1
+	VXORPS       Y3, Y3, Y3
+	VUCOMISS     X3, X1
+	JNE          add30
+	JNP          store30
+
+add30:
+	VFMADD231PS (R12)(CX*1), Y1, Y0
+
+store30:
+	VMOVUPS      Y0, (R12)
+	CMPQ         R10, $0x01
+	JLE          next3
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y4, Y4
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add31
+	JNP          store31
+
+add31:
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+
+store31:
+	VMOVUPS      Y4, (R12)
+	CMPQ         R10, $0x02
+	JLE          next3
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y6, Y6
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add32
+	JNP          store32
+
+add32:
+	VFMADD231PS (R12)(CX*1), Y0, Y6
+
+store32:
+	VMOVUPS      Y6, (R12)
+	CMPQ         R10, $0x03
+	JLE          next3
+	MOVQ         pixel+16(FP), R13
+	LEAQ         (R12)(R13*4), R12
+	VADDPS       (DX), Y2, Y2
+	VBROADCASTSS beta+80(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VUCOMISS     X1, X0
+	JNE          add33
+	JNP          store33
+
+add33:
+	VFMADD231PS (R12)(CX*1), Y0, Y2
+
+store33:
+	VMOVUPS Y2, (R12)
+
+next3:
+stored:
+	ADDQ $0x20, AX
+	ADDQ $0x20, BX
+	ADDQ $0x20, DX
+	SUBQ $0x08, R8
+	JG   channels
+	VZEROUPPER
+	RET
+
+// func winogradOutputGradAVX2(dst *float32, stride int, src *[16]*float32, at int, n int, room *[288]float32)
+// Requires: AVX, FMA3
+TEXT ·winogradOutputGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ at+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ room+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+channels:
+	MOVQ        (DX), R8
+	VMOVUPS     (R8)(BX*1), Y0
+	MOVQ        32(DX), R8
+	VMOVUPS     (R8)(BX*1), Y1
+	MOVQ        64(DX), R8
+	VMOVUPS     (R8)(BX*1), Y2
+	MOVQ        96(DX), R8
+	VMOVUPS     (R8)(BX*1), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y6, 128(DI)
+	VMOVUPS     Y4, 256(DI)
+	VMOVUPS     Y2, 384(DI)
+	VMOVUPS     Y1, 512(DI)
+	VMOVUPS     Y3, 640(DI)
+	MOVQ        8(DX), R8
+	VMOVUPS     (R8)(BX*1), Y0
+	MOVQ        40(DX), R8
+	VMOVUPS     (R8)(BX*1), Y1
+	MOVQ        72(DX), R8
+	VMOVUPS     (R8)(BX*1), Y2
+	MOVQ        104(DX), R8
+	VMOVUPS     (R8)(BX*1), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	VMOVUPS     Y0, 32(DI)
+	VMOVUPS     Y6, 160(DI)
+	VMOVUPS     Y4, 288(DI)
+	VMOVUPS     Y2, 416(DI)
+	VMOVUPS     Y1, 544(DI)
+	VMOVUPS     Y3, 672(DI)
+	MOVQ        16(DX), R8
+	VMOVUPS     (R8)(BX*1), Y0
+	MOVQ        48(DX), R8
+	VMOVUPS     (R8)(BX*1), Y1
+	MOVQ        80(DX), R8
+	VMOVUPS     (R8)(BX*1), Y2
+	MOVQ        112(DX), R8
+	VMOVUPS     (R8)(BX*1), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	VMOVUPS     Y0, 64(DI)
+	VMOVUPS     Y6, 192(DI)
+	VMOVUPS     Y4, 320(DI)
+	VMOVUPS     Y2, 448(DI)
+	VMOVUPS     Y1, 576(DI)
+	VMOVUPS     Y3, 704(DI)
+	MOVQ        24(DX), R8
+	VMOVUPS     (R8)(BX*1), Y0
+	MOVQ        56(DX), R8
+	VMOVUPS     (R8)(BX*1), Y1
+	MOVQ        88(DX), R8
+	VMOVUPS     (R8)(BX*1), Y2
+	MOVQ        120(DX), R8
+	VMOVUPS     (R8)(BX*1), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	VMOVUPS     Y0, 96(DI)
+	VMOVUPS     Y6, 224(DI)
+	VMOVUPS     Y4, 352(DI)
+	VMOVUPS     Y2, 480(DI)
+	VMOVUPS     Y1, 608(DI)
+	VMOVUPS     Y3, 736(DI)
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	MOVQ        AX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	VMOVUPS     128(DI), Y0
+	VMOVUPS     160(DI), Y1
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	VMOVUPS     256(DI), Y0
+	VMOVUPS     288(DI), Y1
+	VMOVUPS     320(DI), Y2
+	VMOVUPS     352(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	VMOVUPS     480(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	VMOVUPS     512(DI), Y0
+	VMOVUPS     544(DI), Y1
+	VMOVUPS     576(DI), Y2
+	VMOVUPS     608(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	VMOVUPS     640(DI), Y0
+	VMOVUPS     672(DI), Y1
+	VMOVUPS     704(DI), Y2
+	VMOVUPS     736(DI), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS constants<>+1728(SB), Y2, Y4
+	VMULPS      constants<>+1344(SB), Y1, Y5
+	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constants<>+1760(SB), Y2, Y5
+	VMULPS      constants<>+1408(SB), Y1, Y1
+	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VADDPS      Y1, Y5, Y2
+	VSUBPS      Y1, Y5, Y1
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y6, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        CX, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, SI
+	JG          channels
+	VZEROUPPER
+	RET
+
+// func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilterGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   stride+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   n+32(FP), SI
+	MOVQ   room+40(FP), DI
+	SHLQ   $0x02, CX
+	SHLQ   $0x02, BX
+	IMUL3Q $0x06, BX, R8
+
+values:
+	MOVQ        DX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 192(DI)
+	VMOVUPS     Y3, 384(DI)
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, 32(DI)
+	VMOVUPS     Y1, 224(DI)
+	VMOVUPS     Y3, 416(DI)
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, 64(DI)
+	VMOVUPS     Y1, 256(DI)
+	VMOVUPS     Y3, 448(DI)
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, 96(DI)
+	VMOVUPS     Y1, 288(DI)
+	VMOVUPS     Y3, 480(DI)
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, 128(DI)
+	VMOVUPS     Y1, 320(DI)
+	VMOVUPS     Y3, 512(DI)
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	SUBQ        R8, R9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y0
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        R8, R9
+	VMOVUPS     (R9), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VMOVUPS     Y0, 160(DI)
+	VMOVUPS     Y1, 352(DI)
+	VMOVUPS     Y3, 544(DI)
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     128(DI), Y4
+	VMOVUPS     160(DI), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	MOVQ        AX, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y1, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y3, (R9)
+	VMOVUPS     192(DI), Y0
+	VMOVUPS     224(DI), Y1
+	VMOVUPS     256(DI), Y2
+	VMOVUPS     288(DI), Y3
+	VMOVUPS     320(DI), Y4
+	VMOVUPS     352(DI), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	ADDQ        CX, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y1, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y3, (R9)
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	VMOVUPS     480(DI), Y3
+	VMOVUPS     512(DI), Y4
+	VMOVUPS     544(DI), Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      constants<>+1696(SB), Y0, Y0
+	VFMADD231PS constants<>+1504(SB), Y6, Y0
+	VFMADD231PS constants<>+1600(SB), Y2, Y0
+	VMULPS      constants<>+1568(SB), Y1, Y1
+	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constants<>+1536(SB), Y6, Y3
+	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	ADDQ        CX, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y1, (R9)
+	ADDQ        CX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, SI
+	JG          values
 	VZEROUPPER
 	RET

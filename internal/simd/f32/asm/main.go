@@ -16,6 +16,7 @@ func main() {
 	functions()
 	largest()
 	moments()
+	winograd()
 	Generate()
 }
 

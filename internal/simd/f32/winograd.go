@@ -1,0 +1,250 @@
+package f32
+
+import (
+	"runtime"
+
+	"snrlab/internal/freelist"
+	"snrlab/internal/par"
+)
+
+// Filters of 3×3 with stride 1 go by the algorithm of Winograd, F(4×4, 3×3) of
+// Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016): a
+// tile of 4×4 output pixels y comes from 6×6 source pixels d and the filter g as
+//
+//	y = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A
+//
+// with 36 products for what takes 144. It evaluates polynomials at the points 0,
+// ±p, ±q and ∞. The usual points, ±1 and ±2, leave ten times the rounding error
+// of the direct sum; of the pairs of small fractions p = 5/8 and q = 3/2 leave
+// least, with the sums over channels cut into blocks of blockTerms: 2 to 2.5
+// times the direct sum's. The matrices are, with P = p² and Q = q²,
+//
+//	     ⎡ PQ  0    −P−Q  0    1  0 ⎤      ⎡ 1/PQ  0     0    ⎤      ⎡ 1  1  1   1  1   0 ⎤
+//	     ⎢ 0   −pQ  −Q    p    1  0 ⎥      ⎢ 1/n   p/n   P/n  ⎥ Aᵀ = ⎢ 0  p  −p  q  −q  0 ⎥
+//	Bᵀ = ⎢ 0   pQ   −Q    −p   1  0 ⎥  G = ⎢ 1/n   −p/n  P/n  ⎥      ⎢ 0  P  P   Q  Q   0 ⎥
+//	     ⎢ 0   −qP  −P    q    1  0 ⎥      ⎢ 1/m   q/m   Q/m  ⎥      ⎣ 0  p³ −p³ q³ −q³ 1 ⎦
+//	     ⎢ 0   qP   −P    −q   1  0 ⎥      ⎢ 1/m   −q/m  Q/m  ⎥
+//	     ⎣ 0   PQ   0     −P−Q 0  1 ⎦      ⎣ 0     0     1    ⎦    n = 2P(P−Q), m = 2Q(Q−P)
+//
+// A NaN or an infinity in a source pixel spreads over the tiles that see it.
+const (
+	pointP, pointQ = 0.625, 1.5
+	blockTerms     = 32 // of a sum between two visits to its total
+	side           = 4  // of a tile of output pixels
+	sight          = 6  // of the source pixels it sees
+	points         = sight * sight
+)
+
+// winogradPays reports whether the convolution of from into to goes by tiles:
+// the channels fill vectors, and tiles that reach beyond the image leave at
+// least half of the gain. It must not ask for the number of rows, lest a row's
+// bits depend on it.
+func (c Conv) winogradPays(from, to grid) bool {
+	tiles := (to.height + side - 1) / side * ((to.width + side - 1) / side)
+	return c.KernelHeight == 3 && c.KernelWidth == 3 && c.Stride == 1 &&
+		from.channels%lanes == 0 && from.channels >= 2*lanes && to.channels%lanes == 0 &&
+		2*points*tiles <= 9*to.height*to.width
+}
+
+const (
+	lanes = 8
+	// chunk is the number of channels whose transforms lie together: those of a
+	// panel of the filter fit in half of the second cache.
+	chunk = 64
+	// gap keeps the planes of a transform from the same sets of the first cache.
+	gap = 16
+	// seen is the number of transformed source values that half of the second
+	// cache holds.
+	seen = 1 << 17
+	// filterPlane and filterChunk are the sizes of a plane of a transformed
+	// panel and of all of them.
+	filterPlane = chunk*nr + gap
+	filterChunk = points * filterPlane
+)
+
+// A tiling is a convolution by tiles.
+type tiling struct {
+	src, dst, w []float32
+	from, to    grid
+	top, left   int  // zeros around the source
+	across      bool // w is [taps, out, in], and is turned upside down
+	bias        []float32
+	add         []float32 // an image like dst, times beta
+	beta        float32
+
+	high, wide int // tiles of an image
+	tiles      int // of all rows
+	block      int // tiles in a task
+	chunks     int // of the source channels
+	cols       int // panels in a task
+	colTasks   int
+	filter     []float32 // transformed, panel by panel, chunk by chunk
+	stored     bool      // the filter is: else each task transforms what it needs
+	doTasks    func(lo, hi int)
+	doFilter   func(lo, hi int)
+}
+
+var tilings = freelist.List[tiling]{New: func() *tiling {
+	g := new(tiling)
+	g.doTasks, g.doFilter = g.tasks, g.filters
+	return g
+}}
+
+// release lets go of the caller's arrays and makes the tiling free for reuse.
+func (g *tiling) release() {
+	g.src, g.dst, g.w, g.bias, g.add = nil, nil, nil, nil, nil
+	tilings.Put(g)
+}
+
+// tileScratch is the work space of a worker.
+type tileScratch struct {
+	room     [8 * points]float32
+	source   []float32 // transformed, chunk by chunk, plane by plane, tile by tile
+	filter   []float32 // transformed, a chunk
+	taps     []float32 // of the filter, a chunk
+	products []float32 // plane by plane, tile by tile
+	none     []float32 // zeros, as many as there are channels
+}
+
+var tileScratches = freelist.List[tileScratch]{New: func() *tileScratch { return new(tileScratch) }}
+
+// run computes the convolution of rows images.
+func (g *tiling) run(rows int) {
+	in, out := g.from.channels, g.to.channels
+	g.high, g.wide = (g.to.height+side-1)/side, (g.to.width+side-1)/side
+	g.tiles = rows * g.high * g.wide
+	g.chunks = (in + chunk - 1) / chunk
+	procs := runtime.GOMAXPROCS(0)
+	most := max(mr, min(seen/(points*in), 16*mr)) // tiles in a task
+	blocks := (g.tiles + most - 1) / most
+	blocks = min((blocks+procs-1)/procs*procs, (g.tiles+2*mr-1)/(2*mr))
+	g.block = (g.tiles + blocks - 1) / blocks
+	blocks = (g.tiles + g.block - 1) / g.block
+	g.colTasks = min((2*procs+blocks-1)/blocks, panels(out))
+	g.cols = (panels(out) + g.colTasks - 1) / g.colTasks
+	g.colTasks = (panels(out) + g.cols - 1) / g.cols
+	if g.stored = blocks >= storedBlocks; g.stored {
+		g.filter = grow(g.filter, panels(out)*g.chunks*filterChunk)
+		par.Rows(panels(out)*g.chunks, 1, g.doFilter)
+	}
+	flops := 2 * points * g.block * in * g.cols * nr
+	par.Rows(blocks*g.colTasks, max(1, flopGrain/flops), g.doTasks)
+}
+
+// storedBlocks is the number of blocks of tiles from which on the filter is
+// transformed once.
+const storedBlocks = 4
+
+// filters transforms the chunks of the filter from lo to hi.
+func (g *tiling) filters(lo, hi int) {
+	s := tileScratches.Get()
+	defer tileScratches.Put(s)
+	for i := lo; i < hi; i++ {
+		g.transformFilter(s, g.filter[i*filterChunk:][:filterChunk], i/g.chunks, i%g.chunks)
+	}
+}
+
+// transformFilter writes the transform of chunk c of panel j of the filter.
+func (g *tiling) transformFilter(s *tileScratch, dst []float32, j, c int) {
+	const taps = 9
+	in, out := g.from.channels, g.to.channels
+	first := c * chunk
+	n, cols := min(chunk, in-first), min(nr, out-j*nr)
+	s.taps = grow(s.taps, taps*chunk*nr)
+	for t := range taps {
+		if g.across {
+			packColumns(s.taps[(taps-1-t)*chunk*nr:], g.w[(t*out+j*nr)*in+first:], in, cols, n)
+		} else {
+			packRows(s.taps[t*chunk*nr:], g.w[(t*in+first)*out+j*nr:], out, cols, n)
+		}
+	}
+	winogradFilter(dst, filterPlane, s.taps, chunk*nr, n*nr, &s.room)
+}
+
+// tasks does the tasks from lo to hi, those with the same tiles as one.
+func (g *tiling) tasks(lo, hi int) {
+	s := tileScratches.Get()
+	defer tileScratches.Put(s)
+	for t := lo; t < hi; {
+		block := t / g.colTasks
+		end := min(hi, (block+1)*g.colTasks)
+		first := block * g.block
+		g.task(s, first, min(first+g.block, g.tiles), t%g.colTasks*g.cols, min((end-block*g.colTasks)*g.cols, panels(g.to.channels)))
+		t = end
+	}
+}
+
+// task computes the tiles from first to last and the panels from lo to hi.
+func (g *tiling) task(s *tileScratch, first, last, lo, hi int) {
+	in, out := g.from.channels, g.to.channels
+	tiles := last - first
+	plane := g.block*chunk + gap
+	if s.source = grow(s.source, g.chunks*points*plane); len(s.none) < max(in, out) {
+		s.none = make([]float32, max(in, out))
+	}
+	var pixels [points]*float32
+	for i := first; i < last; i++ {
+		g.look(&pixels, s.none, i)
+		for c := range g.chunks {
+			n := min(chunk, in-c*chunk)
+			winogradInput(s.source[c*points*plane+(i-first)*n:], plane, &pixels, c*chunk, n, &s.room)
+		}
+	}
+	product := g.block*nr + gap
+	s.products = grow(s.products, points*product)
+	for j := lo; j < hi; j++ {
+		for c := range g.chunks {
+			n := min(chunk, in-c*chunk)
+			var filter []float32
+			if g.stored {
+				filter = g.filter[(j*g.chunks+c)*filterChunk:]
+			} else {
+				s.filter = grow(s.filter, filterChunk)
+				filter = s.filter
+				g.transformFilter(s, filter, j, c)
+			}
+			for p := range points {
+				winogradProduct(s.products[p*product:], s.source[(c*points+p)*plane:], n, filter[p*filterPlane:], tiles, n, c > 0)
+			}
+		}
+		bias := s.none
+		if g.bias != nil {
+			bias = g.bias[j*nr:]
+		}
+		for i := first; i < last; i++ {
+			row, y, x := g.place(i)
+			at := ((row*g.to.height+y)*g.to.width+x)*out + j*nr
+			var add []float32
+			if g.beta != 0 {
+				add = g.add[at:]
+			}
+			winogradOutput(g.dst[at:], g.to.width*out, out, min(side, g.to.height-y), min(side, g.to.width-x),
+				s.products[(i-first)*nr:], product, min(nr, out-j*nr), bias, add, g.beta, &s.room)
+		}
+	}
+}
+
+// place returns the row and the first pixel of tile i.
+func (g *tiling) place(i int) (row, y, x int) {
+	row, i = i/(g.high*g.wide), i%(g.high*g.wide)
+	return row, i / g.wide * side, i % g.wide * side
+}
+
+// look points pixels to what tile i sees, to none beside the image.
+func (g *tiling) look(pixels *[points]*float32, none []float32, i int) {
+	row, y, x := g.place(i)
+	y, x = y-g.top, x-g.left
+	for u := range sight {
+		line := pixels[u*sight:][:sight]
+		for v := range line {
+			line[v] = &none[0]
+		}
+		if uint(y+u) >= uint(g.from.height) {
+			continue
+		}
+		at := (row*g.from.height+y+u)*g.from.width + x
+		for v := max(0, -x); v < min(sight, g.from.width-x); v++ {
+			line[v] = &g.src[(at+v)*g.from.channels]
+		}
+	}
+}
