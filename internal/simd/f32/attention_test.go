@@ -14,15 +14,15 @@ func attentionShapes() []Attention {
 		{Rows: 1, Queries: 1, Keys: 1, Heads: 1, HeadDim: 1},
 		{Rows: 2, Queries: 5, Keys: 1, Heads: 2, HeadDim: 3},
 		{Rows: 1, Queries: 7, Keys: 129, Heads: 1, HeadDim: 16, Scale: 2},
-		{Rows: 1, Queries: 300, Keys: 270, Heads: 1, HeadDim: 20},
+		{Rows: 1, Queries: 200, Keys: 260, Heads: 1, HeadDim: 17},
 		{Rows: 2, Queries: 97, Keys: 17, Heads: 3, HeadDim: 8},
-		{Rows: 1, Queries: 64, Keys: 64, Heads: 1, HeadDim: 128, Scale: 0.125},
+		{Rows: 1, Queries: 20, Keys: 48, Heads: 1, HeadDim: 128, Scale: 0.125},
 		{Rows: 0, Queries: 4, Keys: 4, Heads: 1, HeadDim: 4},
 		{Rows: 2, Queries: 0, Keys: 4, Heads: 1, HeadDim: 4},
 		{Rows: 2, Queries: 19, Keys: 23, Heads: 2, HeadDim: 5, QueryStride: 31, KeyStride: 10, ValueStride: 17},
 	}
 	r := rand.New(rand.NewPCG(8, 9))
-	for range 6 {
+	for range 4 {
 		shapes = append(shapes, Attention{Rows: 1 + r.IntN(3), Queries: 1 + r.IntN(40), Keys: 1 + r.IntN(150), Heads: 1 + r.IntN(3), HeadDim: 1 + r.IntN(40)})
 	}
 	return shapes
@@ -174,7 +174,7 @@ func TestAttention_Limit(t *testing.T) {
 // gradients of one row and head are shared out by queries and by keys.
 func TestAttention_Invariant_rows(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
-		a := Attention{Rows: 5, Queries: 200, Keys: 270, Heads: 2, HeadDim: 12}
+		a := Attention{Rows: 3, Queries: 110, Keys: 270, Heads: 2, HeadDim: 5}
 		c := newAttentionCase(a)
 		c.run()
 		compare := func(name string, other *attentionCase, r int) {
@@ -184,14 +184,14 @@ func TestAttention_Invariant_rows(t *testing.T) {
 				}
 			}
 		}
-		for _, procs := range []int{1, 2, 3, 7} {
+		for _, procs := range []int{1, 2, 7} {
 			withProcs(procs, func() {
 				again := newAttentionCase(a)
 				again.run()
 				compare(fmt.Sprint(procs, " processors"), again, 0)
 				one := a
 				one.Rows = 1
-				for r := range a.Rows {
+				for r := procs % 2; r < a.Rows; r += 2 {
 					alone := newAttentionCase(one)
 					for _, x := range [][2][]float32{{alone.q, c.q}, {alone.k, c.k}, {alone.v, c.v}, {alone.do, c.do}} {
 						copy(x[0], x[1][r*len(x[0]):])

@@ -14,6 +14,7 @@ type pass struct {
 	op                      function
 	images                  Images
 	norm                    GroupNorm
+	layer                   LayerNorm
 	mean, rstd, gamma       []float32
 	shift                   []float32
 	activate                bool
