@@ -91,12 +91,6 @@ func tileSizes(c Conv, x, w []float32, y []sum) {
 		}
 		filters[i] = absTwice(matrixG, g)
 	}
-	at := func(r, i, j, ch int) float64 {
-		if i < 0 || i >= c.Height || j < 0 || j >= c.Width {
-			return 0
-		}
-		return math.Abs(float64(x[((r*c.Height+i)*c.Width+j)*c.In+ch]))
-	}
 	for r := range c.Rows {
 		for i := 0; i < c.OutHeight(); i += side {
 			for j := 0; j < c.OutWidth(); j += side {
@@ -105,11 +99,7 @@ func tileSizes(c Conv, x, w []float32, y []sum) {
 					products[o] = make([]float64, points)
 				}
 				for ch := range c.In {
-					d := make([]float64, points)
-					for k := range d {
-						d[k] = at(r, i-c.Top+k/sight, j-c.Left+k%sight, ch)
-					}
-					for k, v := range absTwice(matrixB, d) {
+					for k, v := range absTwice(matrixB, absTile(x, r, i-c.Top, j-c.Left, ch, sight, grid{c.Height, c.Width, c.In})) {
 						for o := range products {
 							products[o][k] += v * filters[ch*c.Out+o][k]
 						}
@@ -126,6 +116,63 @@ func tileSizes(c Conv, x, w []float32, y []sum) {
 			}
 		}
 	}
+}
+
+// gradSizes is tileSizes for the gradient of w, |Gᵀ| (Σ |A| |dy| |Aᵀ| ⊙ |Bᵀ|
+// |d| |B|) |G|, whose terms are the tiles.
+func gradSizes(c Conv, x, dy []float32, dw []sum) {
+	sums := make([][]float64, c.In*c.Out)
+	for i := range sums {
+		sums[i] = make([]float64, points)
+	}
+	tiles := 0.0
+	for r := range c.Rows {
+		for i := 0; i < c.OutHeight(); i += side {
+			for j := 0; j < c.OutWidth(); j += side {
+				tiles++
+				grads := make([][]float64, c.Out)
+				for o := range grads {
+					grads[o] = absTwice(transposed(matrixA), absTile(dy, r, i, j, o, side, grid{c.OutHeight(), c.OutWidth(), c.Out}))
+				}
+				for ch := range c.In {
+					d := absTwice(matrixB, absTile(x, r, i-c.Top, j-c.Left, ch, sight, grid{c.Height, c.Width, c.In}))
+					for o, grad := range grads {
+						for k := range grad {
+							sums[ch*c.Out+o][k] += d[k] * grad[k]
+						}
+					}
+				}
+			}
+		}
+	}
+	for i := range sums {
+		for t, v := range absTwice(transposed(matrixG), sums[i]) {
+			to := &dw[t*c.In*c.Out+i]
+			to.size, to.terms = to.size+v, tiles+32
+		}
+	}
+}
+
+// absTile returns the magnitudes of n×n pixels of one channel from y, x on, 0
+// beside the image.
+func absTile(image []float32, row, y, x, channel, n int, g grid) []float64 {
+	tile := make([]float64, n*n)
+	for k := range tile {
+		if i, j := y+k/n, x+k%n; i >= 0 && i < g.height && j >= 0 && j < g.width {
+			tile[k] = math.Abs(float64(image[((row*g.height+i)*g.width+j)*g.channels+channel]))
+		}
+	}
+	return tile
+}
+
+func transposed(m [][]float64) [][]float64 {
+	t := make([][]float64, len(m[0]))
+	for i := range t {
+		for j := range m {
+			t[i] = append(t[i], m[j][i])
+		}
+	}
+	return t
 }
 
 // The matrices of winograd.go as printed there, Bᵀ, G and Aᵀ.
@@ -265,6 +312,7 @@ func TestConv_AgreesWith_definition(t *testing.T) {
 			c.FilterGrad(dw, x, dy, beta)
 			if c.byTiles() {
 				tileSizes(c, x, w, yWant)
+				gradSizes(c, x, dy, dwWant)
 			}
 			if back, turned := c.turned(w); back.byTiles() {
 				tileSizes(back, dy, turned, dxWant)
@@ -307,6 +355,7 @@ func TestConv_Golden_integers(t *testing.T) {
 			c.FilterGrad(dw, x, dy, 0)
 			if c.byTiles() { // whose points are fractions
 				whole(y)
+				whole(dw)
 			}
 			if back, _ := c.turned(w); back.byTiles() {
 				whole(dx)
@@ -360,30 +409,44 @@ func TestConv_Invariant_rows(t *testing.T) {
 	})
 }
 
-// The rounding error of tiles, as a share of the standard deviation of y, for
-// unit normal input. A direct sum in blocks of maxK has 2.9e-7, the usual points
-// 3e-6.
+// The rounding errors of tiles, as a share of the standard deviation of the
+// result, for unit normal input. Direct sums in blocks of maxK have 2.9e-7, the
+// usual points 3e-6.
 func TestConv_Property_error(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
-		for _, in := range []int{32, 256, 512} {
-			c := Conv{1, 8, 8, in, 16, 3, 3, 1, 1, 1, 1, 1}
+		for _, c := range []Conv{
+			{1, 8, 8, 32, 16, 3, 3, 1, 1, 1, 1, 1},
+			{1, 8, 8, 256, 16, 3, 3, 1, 1, 1, 1, 1},
+			{1, 8, 8, 512, 16, 3, 3, 1, 1, 1, 1, 1},
+			{16, 32, 32, 16, 8, 3, 3, 1, 1, 1, 1, 1},
+		} {
 			nx, ny, nw := c.sizes()
-			x, y, w := normals(nx), make([]float32, ny), normals(nw)
+			x, y, dy, w, dw := normals(nx), make([]float32, ny), normals(ny), normals(nw), make([]float32, nw)
 			c.Forward(y, x, w, nil)
-			exact := make([]float64, ny)
-			direct(c, func(xi, wi, yi int) { exact[yi] += float64(x[xi]) * float64(w[wi]) })
-			var e, v float64
-			for i := range y {
-				e += (float64(y[i]) - exact[i]) * (float64(y[i]) - exact[i])
-				v += exact[i] * exact[i]
-			}
-			e = math.Sqrt(e / v)
-			t.Logf("%d channels: %.2g", in, e)
-			if !(e < 1e-6) {
-				t.Errorf("%d channels: the error is %.2g of the standard deviation, want below 1e-6", in, e)
+			c.FilterGrad(dw, x, dy, 0)
+			yWant, dwWant := make([]float64, ny), make([]float64, nw)
+			direct(c, func(xi, wi, yi int) {
+				yWant[yi] += float64(x[xi]) * float64(w[wi])
+				dwWant[wi] += float64(x[xi]) * float64(dy[yi])
+			})
+			for name, e := range map[string]float64{"y": relative(y, yWant), "dw": relative(dw, dwWant)} {
+				t.Logf("%d rows, %d channels: %s %.2g", c.Rows, c.In, name, e)
+				if !(e < 1e-6) {
+					t.Errorf("%d rows, %d channels: the error of %s is %.2g of the standard deviation, want below 1e-6", c.Rows, c.In, name, e)
+				}
 			}
 		}
 	})
+}
+
+// relative returns the root mean square of got − want over that of want.
+func relative(got []float32, want []float64) float64 {
+	var e, v float64
+	for i := range got {
+		e += (float64(got[i]) - want[i]) * (float64(got[i]) - want[i])
+		v += want[i] * want[i]
+	}
+	return math.Sqrt(e / v)
 }
 
 func TestConv_Refuses(t *testing.T) {

@@ -46,12 +46,28 @@ func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *[
 	winogradFilterGo(dst, stride, src, ld, n)
 }
 
-func winogradProduct(c, a []float32, lda int, b []float32, rows, k int, add bool) {
+func winogradOutputGrad(dst []float32, stride int, src *[side * side]*float32, at, n int, room *[8 * points]float32) {
 	if avx2 {
-		winogradProductAVX2(first(c), first(a), lda, first(b), rows, k, add)
+		winogradOutputGradAVX2(first(dst), stride, src, at, n, room)
 		return
 	}
-	winogradProductGo(c, a, lda, b, rows, k, add)
+	winogradOutputGradGo(dst, stride, src, at, n)
+}
+
+func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, room *[8 * points]float32) {
+	if avx2 {
+		winogradFilterGradAVX2(first(dst), stride, first(src), ld, n, room)
+		return
+	}
+	winogradFilterGradGo(dst, stride, src, ld, n)
+}
+
+func winogradProduct(c, a []float32, lda, sa int, b []float32, rows, k int, add bool) {
+	if avx2 {
+		winogradProductAVX2(first(c), first(a), lda, sa, first(b), rows, k, add)
+		return
+	}
+	winogradProductGo(c, a, lda, sa, b, rows, k, add)
 }
 
 func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, room *[8 * points]float32) {

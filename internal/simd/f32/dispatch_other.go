@@ -16,8 +16,16 @@ func winogradFilter(dst []float32, stride int, src []float32, ld, n int, _ *[8 *
 	winogradFilterGo(dst, stride, src, ld, n)
 }
 
-func winogradProduct(c, a []float32, lda int, b []float32, rows, k int, add bool) {
-	winogradProductGo(c, a, lda, b, rows, k, add)
+func winogradOutputGrad(dst []float32, stride int, src *[side * side]*float32, at, n int, _ *[8 * points]float32) {
+	winogradOutputGradGo(dst, stride, src, at, n)
+}
+
+func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, _ *[8 * points]float32) {
+	winogradFilterGradGo(dst, stride, src, ld, n)
+}
+
+func winogradProduct(c, a []float32, lda, sa int, b []float32, rows, k int, add bool) {
+	winogradProductGo(c, a, lda, sa, b, rows, k, add)
 }
 
 func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, _ *[8 * points]float32) {

@@ -22,6 +22,15 @@ func (c Conv) FilterGrad(dw, x, dy []float32, beta float32) {
 		}
 		return
 	}
+	if from, to := (grid{c.Height, c.Width, c.In}), (grid{c.OutHeight(), c.OutWidth(), c.Out}); c.winogradPays(from, to) {
+		g := filterTilings.Get()
+		defer g.release()
+		g.src, g.dst = x, dy
+		g.from, g.to, g.top, g.left = from, to, c.Top, c.Left
+		g.dw, g.beta = dw, beta
+		g.run(c.Rows)
+		return
+	}
 	g := filterGrads.Get()
 	defer g.release()
 	g.Conv, g.dw, g.x, g.dy, g.beta = c, dw, x, dy, beta

@@ -162,7 +162,7 @@ func momentsAVX2(sum *[16]float64, product *[16]float64, x *float32, y *float32,
 // winogradProductAVX2 is winogradProduct with AVX2 and FMA.
 //
 //go:noescape
-func winogradProductAVX2(c *float32, a *float32, lda int, b *float32, rows int, k int, add bool)
+func winogradProductAVX2(c *float32, a *float32, lda int, sa int, b *float32, rows int, k int, add bool)
 
 // winogradInputAVX2 is winogradInput with AVX2 and FMA.
 //

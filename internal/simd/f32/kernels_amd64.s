@@ -5340,31 +5340,32 @@ store:
 	VZEROUPPER
 	RET
 
-// func winogradProductAVX2(c *float32, a *float32, lda int, b *float32, rows int, k int, add bool)
+// func winogradProductAVX2(c *float32, a *float32, lda int, sa int, b *float32, rows int, k int, add bool)
 // Requires: AVX, CMOV, FMA3
-TEXT ·winogradProductAVX2(SB), NOSPLIT, $0-49
+TEXT ·winogradProductAVX2(SB), NOSPLIT, $0-57
 	MOVQ c+0(FP), AX
 	MOVQ a+8(FP), CX
 	MOVQ lda+16(FP), BX
-	MOVQ rows+32(FP), SI
+	MOVQ sa+24(FP), SI
+	MOVQ rows+40(FP), DI
 	SHLQ $0x02, BX
+	SHLQ $0x02, SI
 
 tile:
-	LEAQ    (CX)(BX*2), DI
-	ADDQ    BX, DI
-	MOVQ    b+24(FP), DX
-	MOVQ    k+40(FP), R8
-	XORQ    R9, R9
-	MOVBQZX add+48(FP), R10
-	CMPQ    SI, $0x01
+	LEAQ    (CX)(BX*2), R8
+	ADDQ    BX, R8
+	MOVQ    b+32(FP), DX
+	MOVQ    k+48(FP), R9
+	MOVBQZX add+56(FP), R11
+	CMPQ    DI, $0x01
 	JEQ     block1
-	CMPQ    SI, $0x02
+	CMPQ    DI, $0x02
 	JEQ     block2
-	CMPQ    SI, $0x03
+	CMPQ    DI, $0x03
 	JEQ     block3
-	CMPQ    SI, $0x04
+	CMPQ    DI, $0x04
 	JEQ     block4
-	CMPQ    SI, $0x05
+	CMPQ    DI, $0x05
 	JEQ     block5
 
 block6:
@@ -5380,10 +5381,10 @@ block6:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p6:
 	VMOVUPS      (DX), Y12
@@ -5397,21 +5398,21 @@ p6:
 	VBROADCASTSS (CX)(BX*2), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (DI)(BX*1), Y14
+	VBROADCASTSS (R8)(BX*1), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (DI)(BX*2), Y14
+	VBROADCASTSS (R8)(BX*2), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p6
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store6
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5439,14 +5440,14 @@ store6:
 	VMOVUPS Y9, 288(AX)
 	VMOVUPS Y10, 320(AX)
 	VMOVUPS Y11, 352(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block6
-	SUBQ    $0x06, SI
+	SUBQ    $0x06, DI
 	JZ      done
-	MOVQ    k+40(FP), R8
-	SHLQ    $0x02, R8
-	SUBQ    R8, CX
+	MOVQ    k+48(FP), R9
+	IMULQ   SI, R9
+	SUBQ    R9, CX
 	LEAQ    (CX)(BX*4), CX
 	LEAQ    (CX)(BX*2), CX
 	ADDQ    $0x00000180, AX
@@ -5463,10 +5464,10 @@ block5:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p5:
 	VMOVUPS      (DX), Y10
@@ -5480,18 +5481,18 @@ p5:
 	VBROADCASTSS (CX)(BX*2), Y12
 	VFMADD231PS  Y12, Y10, Y4
 	VFMADD231PS  Y12, Y11, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y12, Y10, Y6
 	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS (DI)(BX*1), Y12
+	VBROADCASTSS (R8)(BX*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p5
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store5
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5515,8 +5516,8 @@ store5:
 	VMOVUPS Y7, 224(AX)
 	VMOVUPS Y8, 256(AX)
 	VMOVUPS Y9, 288(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block5
 	VZEROUPPER
 	RET
@@ -5530,10 +5531,10 @@ block4:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p4:
 	VMOVUPS      (DX), Y8
@@ -5547,15 +5548,15 @@ p4:
 	VBROADCASTSS (CX)(BX*2), Y10
 	VFMADD231PS  Y10, Y8, Y4
 	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (R8), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p4
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store4
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5575,8 +5576,8 @@ store4:
 	VMOVUPS Y5, 160(AX)
 	VMOVUPS Y6, 192(AX)
 	VMOVUPS Y7, 224(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block4
 	VZEROUPPER
 	RET
@@ -5588,10 +5589,10 @@ block3:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p3:
 	VMOVUPS      (DX), Y6
@@ -5605,12 +5606,12 @@ p3:
 	VBROADCASTSS (CX)(BX*2), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p3
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store3
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5626,8 +5627,8 @@ store3:
 	VMOVUPS Y3, 96(AX)
 	VMOVUPS Y4, 128(AX)
 	VMOVUPS Y5, 160(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block3
 	VZEROUPPER
 	RET
@@ -5637,10 +5638,10 @@ block2:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p2:
 	VMOVUPS      (DX), Y4
@@ -5651,12 +5652,12 @@ p2:
 	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p2
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store2
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5668,8 +5669,8 @@ store2:
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
 	VMOVUPS Y3, 96(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block2
 	VZEROUPPER
 	RET
@@ -5677,10 +5678,10 @@ store2:
 block1:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	MOVQ    $0x00000020, R9
-	CMPQ    R8, R9
-	CMOVQLT R8, R9
-	SUBQ    R9, R8
+	MOVQ    $0x00000020, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
 
 p1:
 	VMOVUPS      (DX), Y2
@@ -5688,12 +5689,12 @@ p1:
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         SI, CX
+	ADDQ         SI, R8
 	ADDQ         $0x40, DX
-	DECQ         R9
+	DECQ         R10
 	JNZ          p1
-	TESTQ        R10, R10
+	TESTQ        R11, R11
 	JZ           store1
 	VADDPS       (AX), Y0, Y0
 	VADDPS       32(AX), Y1, Y1
@@ -5701,8 +5702,8 @@ p1:
 store1:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	MOVQ    $0x00000001, R10
-	TESTQ   R8, R8
+	MOVQ    $0x00000001, R11
+	TESTQ   R9, R9
 	JNZ     block1
 	VZEROUPPER
 	RET

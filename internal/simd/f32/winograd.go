@@ -204,7 +204,7 @@ func (g *tiling) task(s *tileScratch, first, last, lo, hi int) {
 				g.transformFilter(s, filter, j, c)
 			}
 			for p := range points {
-				winogradProduct(s.products[p*product:], s.source[(c*points+p)*plane:], n, filter[p*filterPlane:], tiles, n, c > 0)
+				winogradProduct(s.products[p*product:], s.source[(c*points+p)*plane:], n, 1, filter[p*filterPlane:], tiles, n, c > 0)
 			}
 		}
 		bias := s.none

@@ -30,6 +30,19 @@ func am(m [sight]float32) [side]float32 {
 	return [side]float32{m[0] + sp + sq, pointP*dp + pointQ*dq, p2*sp + q2*sq, p3*dp + q3*dq + m[5]}
 }
 
+// ay is one column of A y.
+func ay(y [side]float32) [sight]float32 {
+	ep, op := y[0]+p2*y[2], pointP*y[1]+p3*y[3]
+	eq, oq := y[0]+q2*y[2], pointQ*y[1]+q3*y[3]
+	return [sight]float32{y[0], ep + op, ep - op, eq + oq, eq - oq, y[3]}
+}
+
+// gu is one column of Gᵀ u.
+func gu(u [sight]float32) [3]float32 {
+	sp, dp, sq, dq := u[1]+u[2], u[1]-u[2], u[3]+u[4], u[3]-u[4]
+	return [3]float32{1/(p2*q2)*u[0] + 1/np*sp + 1/nq*sq, pointP/np*dp + pointQ/nq*dq, p2/np*sp + q2/nq*sq + u[5]}
+}
+
 // winogradInputGo writes the transforms Bᵀ d B of n channels of the pixels src,
 // from channel at on, into dst: planes stride values apart. Here as elsewhere n
 // is a multiple of lanes.
@@ -71,9 +84,53 @@ func winogradFilterGo(dst []float32, stride int, src []float32, ld, n int) {
 	}
 }
 
+// winogradOutputGradGo writes the transforms A dy Aᵀ of n channels of the pixels
+// src, from channel at on, into dst: planes stride values apart.
+func winogradOutputGradGo(dst []float32, stride int, src *[side * side]*float32, at, n int) {
+	var t [sight][side]float32
+	for c := range n {
+		for j := range side {
+			var y [side]float32
+			for i := range y {
+				y[i] = *(*float32)(unsafe.Add(unsafe.Pointer(src[i*side+j]), 4*(at+c)))
+			}
+			for i, v := range ay(y) {
+				t[i][j] = v
+			}
+		}
+		for i := range t {
+			for j, v := range ay(t[i]) {
+				dst[(i*sight+j)*stride+c] = v
+			}
+		}
+	}
+}
+
+// winogradFilterGradGo writes the transforms Gᵀ u G of n values of the planes of
+// src, ld values apart, into dst: taps stride values apart.
+func winogradFilterGradGo(dst []float32, stride int, src []float32, ld, n int) {
+	var t [3][sight]float32
+	for c := range n {
+		for j := range sight {
+			var u [sight]float32
+			for i := range u {
+				u[i] = src[(i*sight+j)*ld+c]
+			}
+			for i, v := range gu(u) {
+				t[i][j] = v
+			}
+		}
+		for i := range t {
+			for j, v := range gu(t[i]) {
+				dst[(i*3+j)*stride+c] = v
+			}
+		}
+	}
+}
+
 // winogradProductGo writes A B into C for rows of A, lda values apart, with k
-// terms, and a panel B. With add it adds to C.
-func winogradProductGo(c, a []float32, lda int, b []float32, rows, k int, add bool) {
+// terms, sa values apart, and a panel B. With add it adds to C.
+func winogradProductGo(c, a []float32, lda, sa int, b []float32, rows, k int, add bool) {
 	for i := range rows {
 		to := (*[nr]float32)(c[i*nr:])
 		if !add {
@@ -82,7 +139,7 @@ func winogradProductGo(c, a []float32, lda int, b []float32, rows, k int, add bo
 		for from := 0; from < k; from += blockTerms {
 			var sum [nr]float32
 			for p := from; p < min(from+blockTerms, k); p++ {
-				v, row := a[i*lda+p], (*[nr]float32)(b[p*nr:])
+				v, row := a[i*lda+p*sa], (*[nr]float32)(b[p*nr:])
 				for j := range sum {
 					sum[j] += v * row[j]
 				}

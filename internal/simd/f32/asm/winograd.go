@@ -317,19 +317,19 @@ func winogradOutput() {
 // winogradProduct emits the product of rows with a panel. A sum is cut into
 // blocks that are added to C, for the sake of its rounding error.
 func winogradProduct() {
-	emit.Kernel("winogradProductAVX2", "func(c, a *float32, lda int, b *float32, rows, k int, add bool)",
+	emit.Kernel("winogradProductAVX2", "func(c, a *float32, lda, sa int, b *float32, rows, k int, add bool)",
 		"winogradProductAVX2 is winogradProduct with AVX2 and FMA.")
 	c, a, b := emit.Pointer("c"), emit.Pointer("a"), Mem{Base: GP64()}
-	lda, rows := emit.Integer("lda"), emit.Integer("rows")
+	lda, sa, rows := emit.Integer("lda"), emit.Integer("sa"), emit.Integer("rows")
 	SHLQ(U8(2), lda)
-	a3, k, n, at := Mem{Base: GP64()}, GP64(), GP64(), GP64()
+	SHLQ(U8(2), sa)
+	a3, k, n := Mem{Base: GP64()}, GP64(), GP64()
 	add := GP64()
 	Label("tile")
 	LEAQ(a.Idx(lda, 2), a3.Base)
 	ADDQ(lda, a3.Base)
 	Load(Param("b"), b.Base)
 	Load(Param("k"), k)
-	XORQ(at, at)
 	Load(Param("add"), add)
 	for r := 1; r < mr; r++ {
 		CMPQ(rows, U8(r))
@@ -365,8 +365,8 @@ func winogradProduct() {
 				VFMADD231PS(av, bv[j], acc[2*i+j])
 			}
 		}
-		ADDQ(U8(size), a.Base)
-		ADDQ(U8(size), a3.Base)
+		ADDQ(sa, a.Base)
+		ADDQ(sa, a3.Base)
 		ADDQ(U8(nr*size), b.Base)
 		DECQ(n)
 		JNZ(LabelRef(label("p")))
@@ -385,9 +385,9 @@ func winogradProduct() {
 		if r == mr {
 			SUBQ(U8(mr), rows)
 			JZ(LabelRef("done"))
-			// From the end of the first row to the head of the seventh.
+			// From the end of the first row back to its head, and on to the seventh.
 			Load(Param("k"), k)
-			SHLQ(U8(2), k)
+			IMULQ(sa, k)
 			SUBQ(k, a.Base)
 			LEAQ(a.Idx(lda, 4), a.Base)
 			LEAQ(a.Idx(lda, 2), a.Base)
