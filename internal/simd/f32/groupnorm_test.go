@@ -1,6 +1,7 @@
 package f32
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -212,4 +213,38 @@ func TestGroupNorm_AgreesWith_differences(t *testing.T) {
 			}
 		}
 	})
+}
+
+// BenchmarkGroupNorm measures the shapes of networks. The bytes are those that
+// have to move, each array once: x and y, or dz, x and dx.
+func BenchmarkGroupNorm(b *testing.B) {
+	for _, g := range []GroupNorm{
+		{64, 1024, 32, 8, 1e-5},
+		{32, 1024, 64, 32, 1e-5},
+		{4, 1024, 128, 32, 1e-5},
+		{4, 256, 256, 32, 1e-5},
+		{4, 16, 256, 32, 1e-5},
+		{1, 1024, 128, 32, 1e-5},
+	} {
+		n := g.Rows * g.Pixels * g.Channels
+		x, y, dz := normals(n), make([]float32, n), normals(n + 1)[1:]
+		mean, rstd := make([]float32, g.Rows*g.Groups), make([]float32, g.Rows*g.Groups)
+		gamma, dgamma := normals(g.Channels), make([]float32, g.Channels)
+		for _, k := range []struct {
+			name   string
+			arrays int
+			f      func()
+		}{
+			{"Statistics", 1, func() { g.Statistics(mean, rstd, x) }},
+			{"Apply", 2, func() { g.Apply(y, x, mean, rstd, gamma, gamma, false) }},
+			{"Forward", 2, func() { g.Forward(y, mean, rstd, x, gamma, gamma, false) }},
+			{"Forward-SiLU", 2, func() { g.Forward(y, mean, rstd, x, gamma, gamma, true) }},
+			{"Grad", 3, func() { g.Grad(y, dgamma, dgamma, dz, x, mean, rstd, gamma) }},
+			{"GradSiLU", 3, func() { g.GradSiLU(y, dgamma, dgamma, dz, x, mean, rstd, gamma, gamma) }},
+		} {
+			b.Run(fmt.Sprintf("%s/%dx%dx%d", k.name, g.Rows, g.Pixels, g.Channels), func(b *testing.B) {
+				reportBytes(b, 4*n*k.arrays, k.f)
+			})
+		}
+	}
 }

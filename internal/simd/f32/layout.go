@@ -39,39 +39,42 @@ func FilterFirst(dst, src []float32, out, in, taps int) {
 	}
 }
 
-// transposeAll transposes count matrices of m×n.
+// transposeAll transposes count matrices of m×n, square by square.
 func transposeAll(dst, src []float32, count, m, n int) {
 	checkLen("dst", dst, count, m, n)
 	checkLen("src", src, count, m, n)
 	w := passes.Get()
 	defer w.release()
 	w.dst, w.src, w.m, w.n = dst, src, m, n
-	w.split(count, moveGrain/max(1, m*n), (*pass).transpose)
+	w.split(count*squares(m)*squares(n), moveGrain/(square*square), (*pass).transpose)
 }
 
-// transpose transposes the matrices from lo to hi.
+// square is the side of the squares that are transposed at a time: such a one
+// fits in the first cache.
+const square = 64
+
+// squares returns how many squares cover n values.
+func squares(n int) int { return (n + square - 1) / square }
+
+// transpose transposes the squares from lo to hi, along the rows of a matrix.
 func (w *pass) transpose(lo, hi int) {
-	for i := lo; i < hi; i++ {
-		transpose(w.dst[i*w.m*w.n:], w.src[i*w.m*w.n:], w.m, w.n)
+	down, right := squares(w.m), squares(w.n)
+	for t := lo; t < hi; t++ {
+		at := t / right / down * w.m * w.n
+		top, left := t/right%down*square, t%right*square
+		transpose(w.dst[at+left*w.m+top:], w.m, w.src[at+top*w.n+left:], w.n, min(square, w.m-top), min(square, w.n-left))
 	}
 }
 
-// transpose writes the transposition of src, m×n, into dst, eight rows of a
-// square that fits in the first cache at a time.
-func transpose(dst, src []float32, m, n int) {
-	const square = 64
-	for top := 0; top < m; top += square {
-		for left := 0; left < n; left += square {
-			count := min(square, n-left)
-			i := top
-			for ; i+8 <= min(top+square, m); i += 8 {
-				packRows8(dst[left*m+i:], m, src[i*n+left:], n, count)
-			}
-			for ; i < min(top+square, m); i++ {
-				for p, v := range src[i*n+left : i*n+left+count] {
-					dst[(left+p)*m+i] = v
-				}
-			}
+// transpose writes the transposition of src, m×n, into dst, eight rows at a time.
+func transpose(dst []float32, dstLD int, src []float32, srcLD, m, n int) {
+	i := 0
+	for ; i+8 <= m; i += 8 {
+		packRows8(dst[i:], dstLD, src[i*srcLD:], srcLD, n)
+	}
+	for ; i < m; i++ {
+		for p, v := range src[i*srcLD : i*srcLD+n] {
+			dst[p*dstLD+i] = v
 		}
 	}
 }

@@ -15,6 +15,7 @@ type pass struct {
 	images                  Images
 	norm                    GroupNorm
 	layer                   LayerNorm
+	resample                Resample
 	mean, rstd, gamma       []float32
 	shift                   []float32
 	activate                bool
