@@ -36,7 +36,7 @@ func SiLUGrad(dx, dy, x []float32) { slopes(opSiLUGrad, expGrain, dx, dy, x) }
 func Tanh(dst, x []float32) { unary(opTanh, expGrain, dst, x, 0) }
 
 // TanhGrad writes the gradient of x for the gradient dy of Tanh's result into dx:
-// dy (1 − tanh² x), to within 2⁻²¹ of itself where it is normal. dx may be dy or x.
+// dy (1 − tanh² x), to within 2⁻²¹ of itself where the factor is above 2⁻¹²⁴. dx may be dy or x.
 func TanhGrad(dx, dy, x []float32) { slopes(opTanhGrad, expGrain, dx, dy, x) }
 
 // GELU writes x Φ(x), Φ the distribution function of the normal distribution,
@@ -107,7 +107,7 @@ func SoftmaxGrad(dx, dy, y []float32, rows, n int) {
 func (w *pass) softmax(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dst, x := w.dst[i*w.n:(i+1)*w.n], w.src[i*w.n:(i+1)*w.n]
-		sum := expShifted(dst, x, largest(x))
+		sum := decayed(dst, x, largest(x))
 		opScale.apply(dst, dst, nil, nil, 1/sum)
 	}
 }

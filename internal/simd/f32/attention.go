@@ -73,7 +73,7 @@ func (a Attention) Grad(dq, dk, dv, do, o, lse, q, k, v []float32) {
 	w.inner = grow(w.inner, a.Rows*a.Heads*a.Queries)
 	heads := a.Rows * a.Heads
 	par.Rows(heads, w.grain(2*a.Queries*a.HeadDim), w.doInner)
-	if heads >= 2*runtime.GOMAXPROCS(0) {
+	if procs := runtime.GOMAXPROCS(0); procs == 1 || heads >= 2*procs {
 		par.Rows(heads, w.grain(10*a.Queries*a.Keys*a.HeadDim), w.doGrad)
 		return
 	}
@@ -239,7 +239,7 @@ func (w *attentionWork) forwardHead(s *attentionScratch, h, lo, hi int) {
 				if from > 0 {
 					*most = max(*most, before)
 				}
-				sum := float64(expShifted(p, p, *most))
+				sum := float64(decayed(p, p, *most))
 				if from > 0 {
 					shrink := math.Exp(float64(before) - float64(*most))
 					sum += *total * shrink
@@ -331,7 +331,7 @@ func (w *attentionWork) gradHead(h, lo, hi, first, last int, ofQueries, ofKeys b
 			s.product(n, panels(count)*nr, d, 1, doi, w.width, 1, valuesAcross, 0, s.slopes, weightLD)
 			for r := range n {
 				p, ds := s.weights[r*weightLD:][:count], s.slopes[r*weightLD:][:count]
-				expShifted(p, p, w.lse[h*w.Queries+i+r])
+				decayed(p, p, w.lse[h*w.Queries+i+r])
 				opShiftedMul.apply(ds, ds, p, nil, w.inner[h*w.Queries+i+r])
 			}
 			if ofQueries {

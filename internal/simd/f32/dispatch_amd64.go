@@ -93,6 +93,13 @@ func expShifted(dst, src []float32, shift float32) (sum float32) {
 	return expGo(dst, src, shift)
 }
 
+func decayed(dst, src []float32, shift float32) (sum float32) {
+	if avx2 {
+		return decayAVX2(first(dst), first(src), len(src), shift)
+	}
+	return expGo(dst, src, shift)
+}
+
 func largest(x []float32) float32 {
 	if avx2 {
 		return maxAVX2(first(x), len(x))

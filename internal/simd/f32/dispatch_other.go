@@ -38,6 +38,8 @@ func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 
 func expShifted(dst, src []float32, shift float32) (sum float32) { return expGo(dst, src, shift) }
 
+func decayed(dst, src []float32, shift float32) (sum float32) { return expGo(dst, src, shift) }
+
 func largest(x []float32) float32 { return maxGo(x) }
 
 func affineSiLUGrad(dst, dy, x, a, b []float32) { affineSiLUGradGo(dst, dy, x, a, b) }

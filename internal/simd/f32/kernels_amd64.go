@@ -149,6 +149,11 @@ func affine2AVX2(dst *float32, x *float32, y *float32, a *float32, b *float32, c
 //go:noescape
 func expAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
 
+// decayAVX2 writes e^(src − shift) into dst and returns the sum over it, for src that is hardly above shift: what is below the normal range is 0.
+//
+//go:noescape
+func decayAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+
 // maxAVX2 returns the largest value, −Inf if n = 0. NaN may be skipped.
 //
 //go:noescape

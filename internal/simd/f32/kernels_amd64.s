@@ -30,22 +30,22 @@ DATA constants<>+16(SB)/4, $0x80000000
 DATA constants<>+20(SB)/4, $0x80000000
 DATA constants<>+24(SB)/4, $0x80000000
 DATA constants<>+28(SB)/4, $0x80000000
-DATA constants<>+32(SB)/4, $0x42b20000
-DATA constants<>+36(SB)/4, $0x42b20000
-DATA constants<>+40(SB)/4, $0x42b20000
-DATA constants<>+44(SB)/4, $0x42b20000
-DATA constants<>+48(SB)/4, $0x42b20000
-DATA constants<>+52(SB)/4, $0x42b20000
-DATA constants<>+56(SB)/4, $0x42b20000
-DATA constants<>+60(SB)/4, $0x42b20000
-DATA constants<>+64(SB)/4, $0xc2d20000
-DATA constants<>+68(SB)/4, $0xc2d20000
-DATA constants<>+72(SB)/4, $0xc2d20000
-DATA constants<>+76(SB)/4, $0xc2d20000
-DATA constants<>+80(SB)/4, $0xc2d20000
-DATA constants<>+84(SB)/4, $0xc2d20000
-DATA constants<>+88(SB)/4, $0xc2d20000
-DATA constants<>+92(SB)/4, $0xc2d20000
+DATA constants<>+32(SB)/4, $0xc2b00000
+DATA constants<>+36(SB)/4, $0xc2b00000
+DATA constants<>+40(SB)/4, $0xc2b00000
+DATA constants<>+44(SB)/4, $0xc2b00000
+DATA constants<>+48(SB)/4, $0xc2b00000
+DATA constants<>+52(SB)/4, $0xc2b00000
+DATA constants<>+56(SB)/4, $0xc2b00000
+DATA constants<>+60(SB)/4, $0xc2b00000
+DATA constants<>+64(SB)/4, $0x4b40007f
+DATA constants<>+68(SB)/4, $0x4b40007f
+DATA constants<>+72(SB)/4, $0x4b40007f
+DATA constants<>+76(SB)/4, $0x4b40007f
+DATA constants<>+80(SB)/4, $0x4b40007f
+DATA constants<>+84(SB)/4, $0x4b40007f
+DATA constants<>+88(SB)/4, $0x4b40007f
+DATA constants<>+92(SB)/4, $0x4b40007f
 DATA constants<>+96(SB)/4, $0x3fb8aa3b
 DATA constants<>+100(SB)/4, $0x3fb8aa3b
 DATA constants<>+104(SB)/4, $0x3fb8aa3b
@@ -70,423 +70,471 @@ DATA constants<>+176(SB)/4, $0xb102e308
 DATA constants<>+180(SB)/4, $0xb102e308
 DATA constants<>+184(SB)/4, $0xb102e308
 DATA constants<>+188(SB)/4, $0xb102e308
-DATA constants<>+192(SB)/4, $0x39500d01
-DATA constants<>+196(SB)/4, $0x39500d01
-DATA constants<>+200(SB)/4, $0x39500d01
-DATA constants<>+204(SB)/4, $0x39500d01
-DATA constants<>+208(SB)/4, $0x39500d01
-DATA constants<>+212(SB)/4, $0x39500d01
-DATA constants<>+216(SB)/4, $0x39500d01
-DATA constants<>+220(SB)/4, $0x39500d01
-DATA constants<>+224(SB)/4, $0x3ab60b61
-DATA constants<>+228(SB)/4, $0x3ab60b61
-DATA constants<>+232(SB)/4, $0x3ab60b61
-DATA constants<>+236(SB)/4, $0x3ab60b61
-DATA constants<>+240(SB)/4, $0x3ab60b61
-DATA constants<>+244(SB)/4, $0x3ab60b61
-DATA constants<>+248(SB)/4, $0x3ab60b61
-DATA constants<>+252(SB)/4, $0x3ab60b61
-DATA constants<>+256(SB)/4, $0x3c088889
-DATA constants<>+260(SB)/4, $0x3c088889
-DATA constants<>+264(SB)/4, $0x3c088889
-DATA constants<>+268(SB)/4, $0x3c088889
-DATA constants<>+272(SB)/4, $0x3c088889
-DATA constants<>+276(SB)/4, $0x3c088889
-DATA constants<>+280(SB)/4, $0x3c088889
-DATA constants<>+284(SB)/4, $0x3c088889
-DATA constants<>+288(SB)/4, $0x3d2aaaab
-DATA constants<>+292(SB)/4, $0x3d2aaaab
-DATA constants<>+296(SB)/4, $0x3d2aaaab
-DATA constants<>+300(SB)/4, $0x3d2aaaab
-DATA constants<>+304(SB)/4, $0x3d2aaaab
-DATA constants<>+308(SB)/4, $0x3d2aaaab
-DATA constants<>+312(SB)/4, $0x3d2aaaab
-DATA constants<>+316(SB)/4, $0x3d2aaaab
-DATA constants<>+320(SB)/4, $0x3e2aaaab
-DATA constants<>+324(SB)/4, $0x3e2aaaab
-DATA constants<>+328(SB)/4, $0x3e2aaaab
-DATA constants<>+332(SB)/4, $0x3e2aaaab
-DATA constants<>+336(SB)/4, $0x3e2aaaab
-DATA constants<>+340(SB)/4, $0x3e2aaaab
-DATA constants<>+344(SB)/4, $0x3e2aaaab
-DATA constants<>+348(SB)/4, $0x3e2aaaab
-DATA constants<>+352(SB)/4, $0x3f000000
-DATA constants<>+356(SB)/4, $0x3f000000
-DATA constants<>+360(SB)/4, $0x3f000000
-DATA constants<>+364(SB)/4, $0x3f000000
-DATA constants<>+368(SB)/4, $0x3f000000
-DATA constants<>+372(SB)/4, $0x3f000000
-DATA constants<>+376(SB)/4, $0x3f000000
-DATA constants<>+380(SB)/4, $0x3f000000
-DATA constants<>+384(SB)/4, $0x3f800000
-DATA constants<>+388(SB)/4, $0x3f800000
-DATA constants<>+392(SB)/4, $0x3f800000
-DATA constants<>+396(SB)/4, $0x3f800000
-DATA constants<>+400(SB)/4, $0x3f800000
-DATA constants<>+404(SB)/4, $0x3f800000
-DATA constants<>+408(SB)/4, $0x3f800000
-DATA constants<>+412(SB)/4, $0x3f800000
-DATA constants<>+416(SB)/4, $0x0000007f
-DATA constants<>+420(SB)/4, $0x0000007f
-DATA constants<>+424(SB)/4, $0x0000007f
-DATA constants<>+428(SB)/4, $0x0000007f
-DATA constants<>+432(SB)/4, $0x0000007f
-DATA constants<>+436(SB)/4, $0x0000007f
-DATA constants<>+440(SB)/4, $0x0000007f
-DATA constants<>+444(SB)/4, $0x0000007f
-DATA constants<>+448(SB)/4, $0xbbd8a998
-DATA constants<>+452(SB)/4, $0xbbd8a998
-DATA constants<>+456(SB)/4, $0xbbd8a998
-DATA constants<>+460(SB)/4, $0xbbd8a998
-DATA constants<>+464(SB)/4, $0xbbd8a998
-DATA constants<>+468(SB)/4, $0xbbd8a998
-DATA constants<>+472(SB)/4, $0xbbd8a998
-DATA constants<>+476(SB)/4, $0xbbd8a998
-DATA constants<>+480(SB)/4, $0x3cae4670
-DATA constants<>+484(SB)/4, $0x3cae4670
-DATA constants<>+488(SB)/4, $0x3cae4670
-DATA constants<>+492(SB)/4, $0x3cae4670
-DATA constants<>+496(SB)/4, $0x3cae4670
-DATA constants<>+500(SB)/4, $0x3cae4670
-DATA constants<>+504(SB)/4, $0x3cae4670
-DATA constants<>+508(SB)/4, $0x3cae4670
-DATA constants<>+512(SB)/4, $0xbd5cbf24
-DATA constants<>+516(SB)/4, $0xbd5cbf24
-DATA constants<>+520(SB)/4, $0xbd5cbf24
-DATA constants<>+524(SB)/4, $0xbd5cbf24
-DATA constants<>+528(SB)/4, $0xbd5cbf24
-DATA constants<>+532(SB)/4, $0xbd5cbf24
-DATA constants<>+536(SB)/4, $0xbd5cbf24
-DATA constants<>+540(SB)/4, $0xbd5cbf24
-DATA constants<>+544(SB)/4, $0x3e088766
-DATA constants<>+548(SB)/4, $0x3e088766
-DATA constants<>+552(SB)/4, $0x3e088766
-DATA constants<>+556(SB)/4, $0x3e088766
-DATA constants<>+560(SB)/4, $0x3e088766
-DATA constants<>+564(SB)/4, $0x3e088766
-DATA constants<>+568(SB)/4, $0x3e088766
-DATA constants<>+572(SB)/4, $0x3e088766
-DATA constants<>+576(SB)/4, $0xbeaaaaa8
-DATA constants<>+580(SB)/4, $0xbeaaaaa8
-DATA constants<>+584(SB)/4, $0xbeaaaaa8
-DATA constants<>+588(SB)/4, $0xbeaaaaa8
-DATA constants<>+592(SB)/4, $0xbeaaaaa8
-DATA constants<>+596(SB)/4, $0xbeaaaaa8
-DATA constants<>+600(SB)/4, $0xbeaaaaa8
-DATA constants<>+604(SB)/4, $0xbeaaaaa8
-DATA constants<>+608(SB)/4, $0x7fffffff
-DATA constants<>+612(SB)/4, $0x7fffffff
-DATA constants<>+616(SB)/4, $0x7fffffff
-DATA constants<>+620(SB)/4, $0x7fffffff
-DATA constants<>+624(SB)/4, $0x7fffffff
-DATA constants<>+628(SB)/4, $0x7fffffff
-DATA constants<>+632(SB)/4, $0x7fffffff
-DATA constants<>+636(SB)/4, $0x7fffffff
-DATA constants<>+640(SB)/4, $0x40800000
-DATA constants<>+644(SB)/4, $0x40800000
-DATA constants<>+648(SB)/4, $0x40800000
-DATA constants<>+652(SB)/4, $0x40800000
-DATA constants<>+656(SB)/4, $0x40800000
-DATA constants<>+660(SB)/4, $0x40800000
-DATA constants<>+664(SB)/4, $0x40800000
-DATA constants<>+668(SB)/4, $0x40800000
-DATA constants<>+672(SB)/4, $0x41700000
-DATA constants<>+676(SB)/4, $0x41700000
-DATA constants<>+680(SB)/4, $0x41700000
-DATA constants<>+684(SB)/4, $0x41700000
-DATA constants<>+688(SB)/4, $0x41700000
-DATA constants<>+692(SB)/4, $0x41700000
-DATA constants<>+696(SB)/4, $0x41700000
-DATA constants<>+700(SB)/4, $0x41700000
-DATA constants<>+704(SB)/4, $0xbf000000
-DATA constants<>+708(SB)/4, $0xbf000000
-DATA constants<>+712(SB)/4, $0xbf000000
-DATA constants<>+716(SB)/4, $0xbf000000
-DATA constants<>+720(SB)/4, $0xbf000000
-DATA constants<>+724(SB)/4, $0xbf000000
-DATA constants<>+728(SB)/4, $0xbf000000
-DATA constants<>+732(SB)/4, $0xbf000000
-DATA constants<>+736(SB)/4, $0x40400000
-DATA constants<>+740(SB)/4, $0x40400000
-DATA constants<>+744(SB)/4, $0x40400000
-DATA constants<>+748(SB)/4, $0x40400000
-DATA constants<>+752(SB)/4, $0x40400000
-DATA constants<>+756(SB)/4, $0x40400000
-DATA constants<>+760(SB)/4, $0x40400000
-DATA constants<>+764(SB)/4, $0x40400000
-DATA constants<>+768(SB)/4, $0x3868bff1
-DATA constants<>+772(SB)/4, $0x3868bff1
-DATA constants<>+776(SB)/4, $0x3868bff1
-DATA constants<>+780(SB)/4, $0x3868bff1
-DATA constants<>+784(SB)/4, $0x3868bff1
-DATA constants<>+788(SB)/4, $0x3868bff1
-DATA constants<>+792(SB)/4, $0x3868bff1
-DATA constants<>+796(SB)/4, $0x3868bff1
-DATA constants<>+800(SB)/4, $0x390bcce0
-DATA constants<>+804(SB)/4, $0x390bcce0
-DATA constants<>+808(SB)/4, $0x390bcce0
-DATA constants<>+812(SB)/4, $0x390bcce0
-DATA constants<>+816(SB)/4, $0x390bcce0
-DATA constants<>+820(SB)/4, $0x390bcce0
-DATA constants<>+824(SB)/4, $0x390bcce0
-DATA constants<>+828(SB)/4, $0x390bcce0
-DATA constants<>+832(SB)/4, $0xb9804c54
-DATA constants<>+836(SB)/4, $0xb9804c54
-DATA constants<>+840(SB)/4, $0xb9804c54
-DATA constants<>+844(SB)/4, $0xb9804c54
-DATA constants<>+848(SB)/4, $0xb9804c54
-DATA constants<>+852(SB)/4, $0xb9804c54
-DATA constants<>+856(SB)/4, $0xb9804c54
-DATA constants<>+860(SB)/4, $0xb9804c54
-DATA constants<>+864(SB)/4, $0xba879746
-DATA constants<>+868(SB)/4, $0xba879746
-DATA constants<>+872(SB)/4, $0xba879746
-DATA constants<>+876(SB)/4, $0xba879746
-DATA constants<>+880(SB)/4, $0xba879746
-DATA constants<>+884(SB)/4, $0xba879746
-DATA constants<>+888(SB)/4, $0xba879746
-DATA constants<>+892(SB)/4, $0xba879746
-DATA constants<>+896(SB)/4, $0x3a863d04
-DATA constants<>+900(SB)/4, $0x3a863d04
-DATA constants<>+904(SB)/4, $0x3a863d04
-DATA constants<>+908(SB)/4, $0x3a863d04
-DATA constants<>+912(SB)/4, $0x3a863d04
-DATA constants<>+916(SB)/4, $0x3a863d04
-DATA constants<>+920(SB)/4, $0x3a863d04
-DATA constants<>+924(SB)/4, $0x3a863d04
-DATA constants<>+928(SB)/4, $0x3be463ee
-DATA constants<>+932(SB)/4, $0x3be463ee
-DATA constants<>+936(SB)/4, $0x3be463ee
-DATA constants<>+940(SB)/4, $0x3be463ee
-DATA constants<>+944(SB)/4, $0x3be463ee
-DATA constants<>+948(SB)/4, $0x3be463ee
-DATA constants<>+952(SB)/4, $0x3be463ee
-DATA constants<>+956(SB)/4, $0x3be463ee
-DATA constants<>+960(SB)/4, $0xbc2b6a05
-DATA constants<>+964(SB)/4, $0xbc2b6a05
-DATA constants<>+968(SB)/4, $0xbc2b6a05
-DATA constants<>+972(SB)/4, $0xbc2b6a05
-DATA constants<>+976(SB)/4, $0xbc2b6a05
-DATA constants<>+980(SB)/4, $0xbc2b6a05
-DATA constants<>+984(SB)/4, $0xbc2b6a05
-DATA constants<>+988(SB)/4, $0xbc2b6a05
-DATA constants<>+992(SB)/4, $0xbd419699
-DATA constants<>+996(SB)/4, $0xbd419699
-DATA constants<>+1000(SB)/4, $0xbd419699
-DATA constants<>+1004(SB)/4, $0xbd419699
-DATA constants<>+1008(SB)/4, $0xbd419699
-DATA constants<>+1012(SB)/4, $0xbd419699
-DATA constants<>+1016(SB)/4, $0xbd419699
-DATA constants<>+1020(SB)/4, $0xbd419699
-DATA constants<>+1024(SB)/4, $0x3e6b89c1
-DATA constants<>+1028(SB)/4, $0x3e6b89c1
-DATA constants<>+1032(SB)/4, $0x3e6b89c1
-DATA constants<>+1036(SB)/4, $0x3e6b89c1
-DATA constants<>+1040(SB)/4, $0x3e6b89c1
-DATA constants<>+1044(SB)/4, $0x3e6b89c1
-DATA constants<>+1048(SB)/4, $0x3e6b89c1
-DATA constants<>+1052(SB)/4, $0x3e6b89c1
-DATA constants<>+1056(SB)/4, $0xbf026395
-DATA constants<>+1060(SB)/4, $0xbf026395
-DATA constants<>+1064(SB)/4, $0xbf026395
-DATA constants<>+1068(SB)/4, $0xbf026395
-DATA constants<>+1072(SB)/4, $0xbf026395
-DATA constants<>+1076(SB)/4, $0xbf026395
-DATA constants<>+1080(SB)/4, $0xbf026395
-DATA constants<>+1084(SB)/4, $0xbf026395
-DATA constants<>+1088(SB)/4, $0x3f3aa53b
-DATA constants<>+1092(SB)/4, $0x3f3aa53b
-DATA constants<>+1096(SB)/4, $0x3f3aa53b
-DATA constants<>+1100(SB)/4, $0x3f3aa53b
-DATA constants<>+1104(SB)/4, $0x3f3aa53b
-DATA constants<>+1108(SB)/4, $0x3f3aa53b
-DATA constants<>+1112(SB)/4, $0x3f3aa53b
-DATA constants<>+1116(SB)/4, $0x3f3aa53b
-DATA constants<>+1120(SB)/4, $0x3ecc422a
-DATA constants<>+1124(SB)/4, $0x3ecc422a
-DATA constants<>+1128(SB)/4, $0x3ecc422a
-DATA constants<>+1132(SB)/4, $0x3ecc422a
-DATA constants<>+1136(SB)/4, $0x3ecc422a
-DATA constants<>+1140(SB)/4, $0x3ecc422a
-DATA constants<>+1144(SB)/4, $0x3ecc422a
-DATA constants<>+1148(SB)/4, $0x3ecc422a
-DATA constants<>+1152(SB)/4, $0x3fcc422a
-DATA constants<>+1156(SB)/4, $0x3fcc422a
-DATA constants<>+1160(SB)/4, $0x3fcc422a
-DATA constants<>+1164(SB)/4, $0x3fcc422a
-DATA constants<>+1168(SB)/4, $0x3fcc422a
-DATA constants<>+1172(SB)/4, $0x3fcc422a
-DATA constants<>+1176(SB)/4, $0x3fcc422a
-DATA constants<>+1180(SB)/4, $0x3fcc422a
-DATA constants<>+1184(SB)/4, $0x3d922279
-DATA constants<>+1188(SB)/4, $0x3d922279
-DATA constants<>+1192(SB)/4, $0x3d922279
-DATA constants<>+1196(SB)/4, $0x3d922279
-DATA constants<>+1200(SB)/4, $0x3d922279
-DATA constants<>+1204(SB)/4, $0x3d922279
-DATA constants<>+1208(SB)/4, $0x3d922279
-DATA constants<>+1212(SB)/4, $0x3d922279
-DATA constants<>+1216(SB)/4, $0x3e5b33b6
-DATA constants<>+1220(SB)/4, $0x3e5b33b6
-DATA constants<>+1224(SB)/4, $0x3e5b33b6
-DATA constants<>+1228(SB)/4, $0x3e5b33b6
-DATA constants<>+1232(SB)/4, $0x3e5b33b6
-DATA constants<>+1236(SB)/4, $0x3e5b33b6
-DATA constants<>+1240(SB)/4, $0x3e5b33b6
-DATA constants<>+1244(SB)/4, $0x3e5b33b6
-DATA constants<>+1248(SB)/4, $0x40000000
-DATA constants<>+1252(SB)/4, $0x40000000
-DATA constants<>+1256(SB)/4, $0x40000000
-DATA constants<>+1260(SB)/4, $0x40000000
-DATA constants<>+1264(SB)/4, $0x40000000
-DATA constants<>+1268(SB)/4, $0x40000000
-DATA constants<>+1272(SB)/4, $0x40000000
-DATA constants<>+1276(SB)/4, $0x40000000
-DATA constants<>+1280(SB)/4, $0xff800000
-DATA constants<>+1284(SB)/4, $0xff800000
-DATA constants<>+1288(SB)/4, $0xff800000
-DATA constants<>+1292(SB)/4, $0xff800000
-DATA constants<>+1296(SB)/4, $0xff800000
-DATA constants<>+1300(SB)/4, $0xff800000
-DATA constants<>+1304(SB)/4, $0xff800000
-DATA constants<>+1308(SB)/4, $0xff800000
-DATA constants<>+1312(SB)/4, $0xc0100000
-DATA constants<>+1316(SB)/4, $0xc0100000
-DATA constants<>+1320(SB)/4, $0xc0100000
-DATA constants<>+1324(SB)/4, $0xc0100000
-DATA constants<>+1328(SB)/4, $0xc0100000
-DATA constants<>+1332(SB)/4, $0xc0100000
-DATA constants<>+1336(SB)/4, $0xc0100000
-DATA constants<>+1340(SB)/4, $0xc0100000
-DATA constants<>+1344(SB)/4, $0x3f200000
-DATA constants<>+1348(SB)/4, $0x3f200000
-DATA constants<>+1352(SB)/4, $0x3f200000
-DATA constants<>+1356(SB)/4, $0x3f200000
-DATA constants<>+1360(SB)/4, $0x3f200000
-DATA constants<>+1364(SB)/4, $0x3f200000
-DATA constants<>+1368(SB)/4, $0x3f200000
-DATA constants<>+1372(SB)/4, $0x3f200000
-DATA constants<>+1376(SB)/4, $0xbec80000
-DATA constants<>+1380(SB)/4, $0xbec80000
-DATA constants<>+1384(SB)/4, $0xbec80000
-DATA constants<>+1388(SB)/4, $0xbec80000
-DATA constants<>+1392(SB)/4, $0xbec80000
-DATA constants<>+1396(SB)/4, $0xbec80000
-DATA constants<>+1400(SB)/4, $0xbec80000
-DATA constants<>+1404(SB)/4, $0xbec80000
-DATA constants<>+1408(SB)/4, $0x3fc00000
-DATA constants<>+1412(SB)/4, $0x3fc00000
-DATA constants<>+1416(SB)/4, $0x3fc00000
-DATA constants<>+1420(SB)/4, $0x3fc00000
-DATA constants<>+1424(SB)/4, $0x3fc00000
-DATA constants<>+1428(SB)/4, $0x3fc00000
-DATA constants<>+1432(SB)/4, $0x3fc00000
-DATA constants<>+1436(SB)/4, $0x3fc00000
-DATA constants<>+1440(SB)/4, $0xc0290000
-DATA constants<>+1444(SB)/4, $0xc0290000
-DATA constants<>+1448(SB)/4, $0xc0290000
-DATA constants<>+1452(SB)/4, $0xc0290000
-DATA constants<>+1456(SB)/4, $0xc0290000
-DATA constants<>+1460(SB)/4, $0xc0290000
-DATA constants<>+1464(SB)/4, $0xc0290000
-DATA constants<>+1468(SB)/4, $0xc0290000
-DATA constants<>+1472(SB)/4, $0x3f610000
-DATA constants<>+1476(SB)/4, $0x3f610000
-DATA constants<>+1480(SB)/4, $0x3f610000
-DATA constants<>+1484(SB)/4, $0x3f610000
-DATA constants<>+1488(SB)/4, $0x3f610000
-DATA constants<>+1492(SB)/4, $0x3f610000
-DATA constants<>+1496(SB)/4, $0x3f610000
-DATA constants<>+1500(SB)/4, $0x3f610000
-DATA constants<>+1504(SB)/4, $0xbf303b34
-DATA constants<>+1508(SB)/4, $0xbf303b34
-DATA constants<>+1512(SB)/4, $0xbf303b34
-DATA constants<>+1516(SB)/4, $0xbf303b34
-DATA constants<>+1520(SB)/4, $0xbf303b34
-DATA constants<>+1524(SB)/4, $0xbf303b34
-DATA constants<>+1528(SB)/4, $0xbf303b34
-DATA constants<>+1532(SB)/4, $0xbf303b34
-DATA constants<>+1536(SB)/4, $0xbe89ae41
-DATA constants<>+1540(SB)/4, $0xbe89ae41
-DATA constants<>+1544(SB)/4, $0xbe89ae41
-DATA constants<>+1548(SB)/4, $0xbe89ae41
-DATA constants<>+1552(SB)/4, $0xbe89ae41
-DATA constants<>+1556(SB)/4, $0xbe89ae41
-DATA constants<>+1560(SB)/4, $0xbe89ae41
-DATA constants<>+1564(SB)/4, $0xbe89ae41
-DATA constants<>+1568(SB)/4, $0xbedc4a01
-DATA constants<>+1572(SB)/4, $0xbedc4a01
-DATA constants<>+1576(SB)/4, $0xbedc4a01
-DATA constants<>+1580(SB)/4, $0xbedc4a01
-DATA constants<>+1584(SB)/4, $0xbedc4a01
-DATA constants<>+1588(SB)/4, $0xbedc4a01
-DATA constants<>+1592(SB)/4, $0xbedc4a01
-DATA constants<>+1596(SB)/4, $0xbedc4a01
-DATA constants<>+1600(SB)/4, $0x3df4c401
-DATA constants<>+1604(SB)/4, $0x3df4c401
-DATA constants<>+1608(SB)/4, $0x3df4c401
-DATA constants<>+1612(SB)/4, $0x3df4c401
-DATA constants<>+1616(SB)/4, $0x3df4c401
-DATA constants<>+1620(SB)/4, $0x3df4c401
-DATA constants<>+1624(SB)/4, $0x3df4c401
-DATA constants<>+1628(SB)/4, $0x3df4c401
-DATA constants<>+1632(SB)/4, $0x3e89ae41
-DATA constants<>+1636(SB)/4, $0x3e89ae41
-DATA constants<>+1640(SB)/4, $0x3e89ae41
-DATA constants<>+1644(SB)/4, $0x3e89ae41
-DATA constants<>+1648(SB)/4, $0x3e89ae41
-DATA constants<>+1652(SB)/4, $0x3e89ae41
-DATA constants<>+1656(SB)/4, $0x3e89ae41
-DATA constants<>+1660(SB)/4, $0x3e89ae41
-DATA constants<>+1664(SB)/4, $0x3e379301
-DATA constants<>+1668(SB)/4, $0x3e379301
-DATA constants<>+1672(SB)/4, $0x3e379301
-DATA constants<>+1676(SB)/4, $0x3e379301
-DATA constants<>+1680(SB)/4, $0x3e379301
-DATA constants<>+1684(SB)/4, $0x3e379301
-DATA constants<>+1688(SB)/4, $0x3e379301
-DATA constants<>+1692(SB)/4, $0x3e379301
-DATA constants<>+1696(SB)/4, $0x3f91a2b4
-DATA constants<>+1700(SB)/4, $0x3f91a2b4
-DATA constants<>+1704(SB)/4, $0x3f91a2b4
-DATA constants<>+1708(SB)/4, $0x3f91a2b4
-DATA constants<>+1712(SB)/4, $0x3f91a2b4
-DATA constants<>+1716(SB)/4, $0x3f91a2b4
-DATA constants<>+1720(SB)/4, $0x3f91a2b4
-DATA constants<>+1724(SB)/4, $0x3f91a2b4
-DATA constants<>+1728(SB)/4, $0x3ec80000
-DATA constants<>+1732(SB)/4, $0x3ec80000
-DATA constants<>+1736(SB)/4, $0x3ec80000
-DATA constants<>+1740(SB)/4, $0x3ec80000
-DATA constants<>+1744(SB)/4, $0x3ec80000
-DATA constants<>+1748(SB)/4, $0x3ec80000
-DATA constants<>+1752(SB)/4, $0x3ec80000
-DATA constants<>+1756(SB)/4, $0x3ec80000
-DATA constants<>+1760(SB)/4, $0x40100000
-DATA constants<>+1764(SB)/4, $0x40100000
-DATA constants<>+1768(SB)/4, $0x40100000
-DATA constants<>+1772(SB)/4, $0x40100000
-DATA constants<>+1776(SB)/4, $0x40100000
-DATA constants<>+1780(SB)/4, $0x40100000
-DATA constants<>+1784(SB)/4, $0x40100000
-DATA constants<>+1788(SB)/4, $0x40100000
-DATA constants<>+1792(SB)/4, $0x3e7a0000
-DATA constants<>+1796(SB)/4, $0x3e7a0000
-DATA constants<>+1800(SB)/4, $0x3e7a0000
-DATA constants<>+1804(SB)/4, $0x3e7a0000
-DATA constants<>+1808(SB)/4, $0x3e7a0000
-DATA constants<>+1812(SB)/4, $0x3e7a0000
-DATA constants<>+1816(SB)/4, $0x3e7a0000
-DATA constants<>+1820(SB)/4, $0x3e7a0000
-DATA constants<>+1824(SB)/4, $0x40580000
-DATA constants<>+1828(SB)/4, $0x40580000
-DATA constants<>+1832(SB)/4, $0x40580000
-DATA constants<>+1836(SB)/4, $0x40580000
-DATA constants<>+1840(SB)/4, $0x40580000
-DATA constants<>+1844(SB)/4, $0x40580000
-DATA constants<>+1848(SB)/4, $0x40580000
-DATA constants<>+1852(SB)/4, $0x40580000
-GLOBL constants<>(SB), RODATA|NOPTR, $1856
+DATA constants<>+192(SB)/4, $0x3ab6ba99
+DATA constants<>+196(SB)/4, $0x3ab6ba99
+DATA constants<>+200(SB)/4, $0x3ab6ba99
+DATA constants<>+204(SB)/4, $0x3ab6ba99
+DATA constants<>+208(SB)/4, $0x3ab6ba99
+DATA constants<>+212(SB)/4, $0x3ab6ba99
+DATA constants<>+216(SB)/4, $0x3ab6ba99
+DATA constants<>+220(SB)/4, $0x3ab6ba99
+DATA constants<>+224(SB)/4, $0x3c0937d3
+DATA constants<>+228(SB)/4, $0x3c0937d3
+DATA constants<>+232(SB)/4, $0x3c0937d3
+DATA constants<>+236(SB)/4, $0x3c0937d3
+DATA constants<>+240(SB)/4, $0x3c0937d3
+DATA constants<>+244(SB)/4, $0x3c0937d3
+DATA constants<>+248(SB)/4, $0x3c0937d3
+DATA constants<>+252(SB)/4, $0x3c0937d3
+DATA constants<>+256(SB)/4, $0x3d2aaa56
+DATA constants<>+260(SB)/4, $0x3d2aaa56
+DATA constants<>+264(SB)/4, $0x3d2aaa56
+DATA constants<>+268(SB)/4, $0x3d2aaa56
+DATA constants<>+272(SB)/4, $0x3d2aaa56
+DATA constants<>+276(SB)/4, $0x3d2aaa56
+DATA constants<>+280(SB)/4, $0x3d2aaa56
+DATA constants<>+284(SB)/4, $0x3d2aaa56
+DATA constants<>+288(SB)/4, $0x3e2aaa02
+DATA constants<>+292(SB)/4, $0x3e2aaa02
+DATA constants<>+296(SB)/4, $0x3e2aaa02
+DATA constants<>+300(SB)/4, $0x3e2aaa02
+DATA constants<>+304(SB)/4, $0x3e2aaa02
+DATA constants<>+308(SB)/4, $0x3e2aaa02
+DATA constants<>+312(SB)/4, $0x3e2aaa02
+DATA constants<>+316(SB)/4, $0x3e2aaa02
+DATA constants<>+320(SB)/4, $0x3f000000
+DATA constants<>+324(SB)/4, $0x3f000000
+DATA constants<>+328(SB)/4, $0x3f000000
+DATA constants<>+332(SB)/4, $0x3f000000
+DATA constants<>+336(SB)/4, $0x3f000000
+DATA constants<>+340(SB)/4, $0x3f000000
+DATA constants<>+344(SB)/4, $0x3f000000
+DATA constants<>+348(SB)/4, $0x3f000000
+DATA constants<>+352(SB)/4, $0x3f800000
+DATA constants<>+356(SB)/4, $0x3f800000
+DATA constants<>+360(SB)/4, $0x3f800000
+DATA constants<>+364(SB)/4, $0x3f800000
+DATA constants<>+368(SB)/4, $0x3f800000
+DATA constants<>+372(SB)/4, $0x3f800000
+DATA constants<>+376(SB)/4, $0x3f800000
+DATA constants<>+380(SB)/4, $0x3f800000
+DATA constants<>+384(SB)/4, $0xbbd8a998
+DATA constants<>+388(SB)/4, $0xbbd8a998
+DATA constants<>+392(SB)/4, $0xbbd8a998
+DATA constants<>+396(SB)/4, $0xbbd8a998
+DATA constants<>+400(SB)/4, $0xbbd8a998
+DATA constants<>+404(SB)/4, $0xbbd8a998
+DATA constants<>+408(SB)/4, $0xbbd8a998
+DATA constants<>+412(SB)/4, $0xbbd8a998
+DATA constants<>+416(SB)/4, $0x3cae4670
+DATA constants<>+420(SB)/4, $0x3cae4670
+DATA constants<>+424(SB)/4, $0x3cae4670
+DATA constants<>+428(SB)/4, $0x3cae4670
+DATA constants<>+432(SB)/4, $0x3cae4670
+DATA constants<>+436(SB)/4, $0x3cae4670
+DATA constants<>+440(SB)/4, $0x3cae4670
+DATA constants<>+444(SB)/4, $0x3cae4670
+DATA constants<>+448(SB)/4, $0xbd5cbf24
+DATA constants<>+452(SB)/4, $0xbd5cbf24
+DATA constants<>+456(SB)/4, $0xbd5cbf24
+DATA constants<>+460(SB)/4, $0xbd5cbf24
+DATA constants<>+464(SB)/4, $0xbd5cbf24
+DATA constants<>+468(SB)/4, $0xbd5cbf24
+DATA constants<>+472(SB)/4, $0xbd5cbf24
+DATA constants<>+476(SB)/4, $0xbd5cbf24
+DATA constants<>+480(SB)/4, $0x3e088766
+DATA constants<>+484(SB)/4, $0x3e088766
+DATA constants<>+488(SB)/4, $0x3e088766
+DATA constants<>+492(SB)/4, $0x3e088766
+DATA constants<>+496(SB)/4, $0x3e088766
+DATA constants<>+500(SB)/4, $0x3e088766
+DATA constants<>+504(SB)/4, $0x3e088766
+DATA constants<>+508(SB)/4, $0x3e088766
+DATA constants<>+512(SB)/4, $0xbeaaaaa8
+DATA constants<>+516(SB)/4, $0xbeaaaaa8
+DATA constants<>+520(SB)/4, $0xbeaaaaa8
+DATA constants<>+524(SB)/4, $0xbeaaaaa8
+DATA constants<>+528(SB)/4, $0xbeaaaaa8
+DATA constants<>+532(SB)/4, $0xbeaaaaa8
+DATA constants<>+536(SB)/4, $0xbeaaaaa8
+DATA constants<>+540(SB)/4, $0xbeaaaaa8
+DATA constants<>+544(SB)/4, $0x7fffffff
+DATA constants<>+548(SB)/4, $0x7fffffff
+DATA constants<>+552(SB)/4, $0x7fffffff
+DATA constants<>+556(SB)/4, $0x7fffffff
+DATA constants<>+560(SB)/4, $0x7fffffff
+DATA constants<>+564(SB)/4, $0x7fffffff
+DATA constants<>+568(SB)/4, $0x7fffffff
+DATA constants<>+572(SB)/4, $0x7fffffff
+DATA constants<>+576(SB)/4, $0x40800000
+DATA constants<>+580(SB)/4, $0x40800000
+DATA constants<>+584(SB)/4, $0x40800000
+DATA constants<>+588(SB)/4, $0x40800000
+DATA constants<>+592(SB)/4, $0x40800000
+DATA constants<>+596(SB)/4, $0x40800000
+DATA constants<>+600(SB)/4, $0x40800000
+DATA constants<>+604(SB)/4, $0x40800000
+DATA constants<>+608(SB)/4, $0x41700000
+DATA constants<>+612(SB)/4, $0x41700000
+DATA constants<>+616(SB)/4, $0x41700000
+DATA constants<>+620(SB)/4, $0x41700000
+DATA constants<>+624(SB)/4, $0x41700000
+DATA constants<>+628(SB)/4, $0x41700000
+DATA constants<>+632(SB)/4, $0x41700000
+DATA constants<>+636(SB)/4, $0x41700000
+DATA constants<>+640(SB)/4, $0xbf000000
+DATA constants<>+644(SB)/4, $0xbf000000
+DATA constants<>+648(SB)/4, $0xbf000000
+DATA constants<>+652(SB)/4, $0xbf000000
+DATA constants<>+656(SB)/4, $0xbf000000
+DATA constants<>+660(SB)/4, $0xbf000000
+DATA constants<>+664(SB)/4, $0xbf000000
+DATA constants<>+668(SB)/4, $0xbf000000
+DATA constants<>+672(SB)/4, $0x40400000
+DATA constants<>+676(SB)/4, $0x40400000
+DATA constants<>+680(SB)/4, $0x40400000
+DATA constants<>+684(SB)/4, $0x40400000
+DATA constants<>+688(SB)/4, $0x40400000
+DATA constants<>+692(SB)/4, $0x40400000
+DATA constants<>+696(SB)/4, $0x40400000
+DATA constants<>+700(SB)/4, $0x40400000
+DATA constants<>+704(SB)/4, $0x3868bff1
+DATA constants<>+708(SB)/4, $0x3868bff1
+DATA constants<>+712(SB)/4, $0x3868bff1
+DATA constants<>+716(SB)/4, $0x3868bff1
+DATA constants<>+720(SB)/4, $0x3868bff1
+DATA constants<>+724(SB)/4, $0x3868bff1
+DATA constants<>+728(SB)/4, $0x3868bff1
+DATA constants<>+732(SB)/4, $0x3868bff1
+DATA constants<>+736(SB)/4, $0x390bcce0
+DATA constants<>+740(SB)/4, $0x390bcce0
+DATA constants<>+744(SB)/4, $0x390bcce0
+DATA constants<>+748(SB)/4, $0x390bcce0
+DATA constants<>+752(SB)/4, $0x390bcce0
+DATA constants<>+756(SB)/4, $0x390bcce0
+DATA constants<>+760(SB)/4, $0x390bcce0
+DATA constants<>+764(SB)/4, $0x390bcce0
+DATA constants<>+768(SB)/4, $0xb9804c54
+DATA constants<>+772(SB)/4, $0xb9804c54
+DATA constants<>+776(SB)/4, $0xb9804c54
+DATA constants<>+780(SB)/4, $0xb9804c54
+DATA constants<>+784(SB)/4, $0xb9804c54
+DATA constants<>+788(SB)/4, $0xb9804c54
+DATA constants<>+792(SB)/4, $0xb9804c54
+DATA constants<>+796(SB)/4, $0xb9804c54
+DATA constants<>+800(SB)/4, $0xba879746
+DATA constants<>+804(SB)/4, $0xba879746
+DATA constants<>+808(SB)/4, $0xba879746
+DATA constants<>+812(SB)/4, $0xba879746
+DATA constants<>+816(SB)/4, $0xba879746
+DATA constants<>+820(SB)/4, $0xba879746
+DATA constants<>+824(SB)/4, $0xba879746
+DATA constants<>+828(SB)/4, $0xba879746
+DATA constants<>+832(SB)/4, $0x3a863d04
+DATA constants<>+836(SB)/4, $0x3a863d04
+DATA constants<>+840(SB)/4, $0x3a863d04
+DATA constants<>+844(SB)/4, $0x3a863d04
+DATA constants<>+848(SB)/4, $0x3a863d04
+DATA constants<>+852(SB)/4, $0x3a863d04
+DATA constants<>+856(SB)/4, $0x3a863d04
+DATA constants<>+860(SB)/4, $0x3a863d04
+DATA constants<>+864(SB)/4, $0x3be463ee
+DATA constants<>+868(SB)/4, $0x3be463ee
+DATA constants<>+872(SB)/4, $0x3be463ee
+DATA constants<>+876(SB)/4, $0x3be463ee
+DATA constants<>+880(SB)/4, $0x3be463ee
+DATA constants<>+884(SB)/4, $0x3be463ee
+DATA constants<>+888(SB)/4, $0x3be463ee
+DATA constants<>+892(SB)/4, $0x3be463ee
+DATA constants<>+896(SB)/4, $0xbc2b6a05
+DATA constants<>+900(SB)/4, $0xbc2b6a05
+DATA constants<>+904(SB)/4, $0xbc2b6a05
+DATA constants<>+908(SB)/4, $0xbc2b6a05
+DATA constants<>+912(SB)/4, $0xbc2b6a05
+DATA constants<>+916(SB)/4, $0xbc2b6a05
+DATA constants<>+920(SB)/4, $0xbc2b6a05
+DATA constants<>+924(SB)/4, $0xbc2b6a05
+DATA constants<>+928(SB)/4, $0xbd419699
+DATA constants<>+932(SB)/4, $0xbd419699
+DATA constants<>+936(SB)/4, $0xbd419699
+DATA constants<>+940(SB)/4, $0xbd419699
+DATA constants<>+944(SB)/4, $0xbd419699
+DATA constants<>+948(SB)/4, $0xbd419699
+DATA constants<>+952(SB)/4, $0xbd419699
+DATA constants<>+956(SB)/4, $0xbd419699
+DATA constants<>+960(SB)/4, $0x3e6b89c1
+DATA constants<>+964(SB)/4, $0x3e6b89c1
+DATA constants<>+968(SB)/4, $0x3e6b89c1
+DATA constants<>+972(SB)/4, $0x3e6b89c1
+DATA constants<>+976(SB)/4, $0x3e6b89c1
+DATA constants<>+980(SB)/4, $0x3e6b89c1
+DATA constants<>+984(SB)/4, $0x3e6b89c1
+DATA constants<>+988(SB)/4, $0x3e6b89c1
+DATA constants<>+992(SB)/4, $0xbf026395
+DATA constants<>+996(SB)/4, $0xbf026395
+DATA constants<>+1000(SB)/4, $0xbf026395
+DATA constants<>+1004(SB)/4, $0xbf026395
+DATA constants<>+1008(SB)/4, $0xbf026395
+DATA constants<>+1012(SB)/4, $0xbf026395
+DATA constants<>+1016(SB)/4, $0xbf026395
+DATA constants<>+1020(SB)/4, $0xbf026395
+DATA constants<>+1024(SB)/4, $0x3f3aa53b
+DATA constants<>+1028(SB)/4, $0x3f3aa53b
+DATA constants<>+1032(SB)/4, $0x3f3aa53b
+DATA constants<>+1036(SB)/4, $0x3f3aa53b
+DATA constants<>+1040(SB)/4, $0x3f3aa53b
+DATA constants<>+1044(SB)/4, $0x3f3aa53b
+DATA constants<>+1048(SB)/4, $0x3f3aa53b
+DATA constants<>+1052(SB)/4, $0x3f3aa53b
+DATA constants<>+1056(SB)/4, $0x3ecc422a
+DATA constants<>+1060(SB)/4, $0x3ecc422a
+DATA constants<>+1064(SB)/4, $0x3ecc422a
+DATA constants<>+1068(SB)/4, $0x3ecc422a
+DATA constants<>+1072(SB)/4, $0x3ecc422a
+DATA constants<>+1076(SB)/4, $0x3ecc422a
+DATA constants<>+1080(SB)/4, $0x3ecc422a
+DATA constants<>+1084(SB)/4, $0x3ecc422a
+DATA constants<>+1088(SB)/4, $0x3fcc422a
+DATA constants<>+1092(SB)/4, $0x3fcc422a
+DATA constants<>+1096(SB)/4, $0x3fcc422a
+DATA constants<>+1100(SB)/4, $0x3fcc422a
+DATA constants<>+1104(SB)/4, $0x3fcc422a
+DATA constants<>+1108(SB)/4, $0x3fcc422a
+DATA constants<>+1112(SB)/4, $0x3fcc422a
+DATA constants<>+1116(SB)/4, $0x3fcc422a
+DATA constants<>+1120(SB)/4, $0x3d922279
+DATA constants<>+1124(SB)/4, $0x3d922279
+DATA constants<>+1128(SB)/4, $0x3d922279
+DATA constants<>+1132(SB)/4, $0x3d922279
+DATA constants<>+1136(SB)/4, $0x3d922279
+DATA constants<>+1140(SB)/4, $0x3d922279
+DATA constants<>+1144(SB)/4, $0x3d922279
+DATA constants<>+1148(SB)/4, $0x3d922279
+DATA constants<>+1152(SB)/4, $0x3e5b33b6
+DATA constants<>+1156(SB)/4, $0x3e5b33b6
+DATA constants<>+1160(SB)/4, $0x3e5b33b6
+DATA constants<>+1164(SB)/4, $0x3e5b33b6
+DATA constants<>+1168(SB)/4, $0x3e5b33b6
+DATA constants<>+1172(SB)/4, $0x3e5b33b6
+DATA constants<>+1176(SB)/4, $0x3e5b33b6
+DATA constants<>+1180(SB)/4, $0x3e5b33b6
+DATA constants<>+1184(SB)/4, $0x40000000
+DATA constants<>+1188(SB)/4, $0x40000000
+DATA constants<>+1192(SB)/4, $0x40000000
+DATA constants<>+1196(SB)/4, $0x40000000
+DATA constants<>+1200(SB)/4, $0x40000000
+DATA constants<>+1204(SB)/4, $0x40000000
+DATA constants<>+1208(SB)/4, $0x40000000
+DATA constants<>+1212(SB)/4, $0x40000000
+DATA constants<>+1216(SB)/4, $0x42b20000
+DATA constants<>+1220(SB)/4, $0x42b20000
+DATA constants<>+1224(SB)/4, $0x42b20000
+DATA constants<>+1228(SB)/4, $0x42b20000
+DATA constants<>+1232(SB)/4, $0x42b20000
+DATA constants<>+1236(SB)/4, $0x42b20000
+DATA constants<>+1240(SB)/4, $0x42b20000
+DATA constants<>+1244(SB)/4, $0x42b20000
+DATA constants<>+1248(SB)/4, $0xc2d20000
+DATA constants<>+1252(SB)/4, $0xc2d20000
+DATA constants<>+1256(SB)/4, $0xc2d20000
+DATA constants<>+1260(SB)/4, $0xc2d20000
+DATA constants<>+1264(SB)/4, $0xc2d20000
+DATA constants<>+1268(SB)/4, $0xc2d20000
+DATA constants<>+1272(SB)/4, $0xc2d20000
+DATA constants<>+1276(SB)/4, $0xc2d20000
+DATA constants<>+1280(SB)/4, $0x39500d01
+DATA constants<>+1284(SB)/4, $0x39500d01
+DATA constants<>+1288(SB)/4, $0x39500d01
+DATA constants<>+1292(SB)/4, $0x39500d01
+DATA constants<>+1296(SB)/4, $0x39500d01
+DATA constants<>+1300(SB)/4, $0x39500d01
+DATA constants<>+1304(SB)/4, $0x39500d01
+DATA constants<>+1308(SB)/4, $0x39500d01
+DATA constants<>+1312(SB)/4, $0x3ab60b61
+DATA constants<>+1316(SB)/4, $0x3ab60b61
+DATA constants<>+1320(SB)/4, $0x3ab60b61
+DATA constants<>+1324(SB)/4, $0x3ab60b61
+DATA constants<>+1328(SB)/4, $0x3ab60b61
+DATA constants<>+1332(SB)/4, $0x3ab60b61
+DATA constants<>+1336(SB)/4, $0x3ab60b61
+DATA constants<>+1340(SB)/4, $0x3ab60b61
+DATA constants<>+1344(SB)/4, $0x3c088889
+DATA constants<>+1348(SB)/4, $0x3c088889
+DATA constants<>+1352(SB)/4, $0x3c088889
+DATA constants<>+1356(SB)/4, $0x3c088889
+DATA constants<>+1360(SB)/4, $0x3c088889
+DATA constants<>+1364(SB)/4, $0x3c088889
+DATA constants<>+1368(SB)/4, $0x3c088889
+DATA constants<>+1372(SB)/4, $0x3c088889
+DATA constants<>+1376(SB)/4, $0x3d2aaaab
+DATA constants<>+1380(SB)/4, $0x3d2aaaab
+DATA constants<>+1384(SB)/4, $0x3d2aaaab
+DATA constants<>+1388(SB)/4, $0x3d2aaaab
+DATA constants<>+1392(SB)/4, $0x3d2aaaab
+DATA constants<>+1396(SB)/4, $0x3d2aaaab
+DATA constants<>+1400(SB)/4, $0x3d2aaaab
+DATA constants<>+1404(SB)/4, $0x3d2aaaab
+DATA constants<>+1408(SB)/4, $0x3e2aaaab
+DATA constants<>+1412(SB)/4, $0x3e2aaaab
+DATA constants<>+1416(SB)/4, $0x3e2aaaab
+DATA constants<>+1420(SB)/4, $0x3e2aaaab
+DATA constants<>+1424(SB)/4, $0x3e2aaaab
+DATA constants<>+1428(SB)/4, $0x3e2aaaab
+DATA constants<>+1432(SB)/4, $0x3e2aaaab
+DATA constants<>+1436(SB)/4, $0x3e2aaaab
+DATA constants<>+1440(SB)/4, $0x0000007f
+DATA constants<>+1444(SB)/4, $0x0000007f
+DATA constants<>+1448(SB)/4, $0x0000007f
+DATA constants<>+1452(SB)/4, $0x0000007f
+DATA constants<>+1456(SB)/4, $0x0000007f
+DATA constants<>+1460(SB)/4, $0x0000007f
+DATA constants<>+1464(SB)/4, $0x0000007f
+DATA constants<>+1468(SB)/4, $0x0000007f
+DATA constants<>+1472(SB)/4, $0xff800000
+DATA constants<>+1476(SB)/4, $0xff800000
+DATA constants<>+1480(SB)/4, $0xff800000
+DATA constants<>+1484(SB)/4, $0xff800000
+DATA constants<>+1488(SB)/4, $0xff800000
+DATA constants<>+1492(SB)/4, $0xff800000
+DATA constants<>+1496(SB)/4, $0xff800000
+DATA constants<>+1500(SB)/4, $0xff800000
+DATA constants<>+1504(SB)/4, $0xc0100000
+DATA constants<>+1508(SB)/4, $0xc0100000
+DATA constants<>+1512(SB)/4, $0xc0100000
+DATA constants<>+1516(SB)/4, $0xc0100000
+DATA constants<>+1520(SB)/4, $0xc0100000
+DATA constants<>+1524(SB)/4, $0xc0100000
+DATA constants<>+1528(SB)/4, $0xc0100000
+DATA constants<>+1532(SB)/4, $0xc0100000
+DATA constants<>+1536(SB)/4, $0x3f200000
+DATA constants<>+1540(SB)/4, $0x3f200000
+DATA constants<>+1544(SB)/4, $0x3f200000
+DATA constants<>+1548(SB)/4, $0x3f200000
+DATA constants<>+1552(SB)/4, $0x3f200000
+DATA constants<>+1556(SB)/4, $0x3f200000
+DATA constants<>+1560(SB)/4, $0x3f200000
+DATA constants<>+1564(SB)/4, $0x3f200000
+DATA constants<>+1568(SB)/4, $0xbec80000
+DATA constants<>+1572(SB)/4, $0xbec80000
+DATA constants<>+1576(SB)/4, $0xbec80000
+DATA constants<>+1580(SB)/4, $0xbec80000
+DATA constants<>+1584(SB)/4, $0xbec80000
+DATA constants<>+1588(SB)/4, $0xbec80000
+DATA constants<>+1592(SB)/4, $0xbec80000
+DATA constants<>+1596(SB)/4, $0xbec80000
+DATA constants<>+1600(SB)/4, $0x3fc00000
+DATA constants<>+1604(SB)/4, $0x3fc00000
+DATA constants<>+1608(SB)/4, $0x3fc00000
+DATA constants<>+1612(SB)/4, $0x3fc00000
+DATA constants<>+1616(SB)/4, $0x3fc00000
+DATA constants<>+1620(SB)/4, $0x3fc00000
+DATA constants<>+1624(SB)/4, $0x3fc00000
+DATA constants<>+1628(SB)/4, $0x3fc00000
+DATA constants<>+1632(SB)/4, $0xc0290000
+DATA constants<>+1636(SB)/4, $0xc0290000
+DATA constants<>+1640(SB)/4, $0xc0290000
+DATA constants<>+1644(SB)/4, $0xc0290000
+DATA constants<>+1648(SB)/4, $0xc0290000
+DATA constants<>+1652(SB)/4, $0xc0290000
+DATA constants<>+1656(SB)/4, $0xc0290000
+DATA constants<>+1660(SB)/4, $0xc0290000
+DATA constants<>+1664(SB)/4, $0x3f610000
+DATA constants<>+1668(SB)/4, $0x3f610000
+DATA constants<>+1672(SB)/4, $0x3f610000
+DATA constants<>+1676(SB)/4, $0x3f610000
+DATA constants<>+1680(SB)/4, $0x3f610000
+DATA constants<>+1684(SB)/4, $0x3f610000
+DATA constants<>+1688(SB)/4, $0x3f610000
+DATA constants<>+1692(SB)/4, $0x3f610000
+DATA constants<>+1696(SB)/4, $0xbf303b34
+DATA constants<>+1700(SB)/4, $0xbf303b34
+DATA constants<>+1704(SB)/4, $0xbf303b34
+DATA constants<>+1708(SB)/4, $0xbf303b34
+DATA constants<>+1712(SB)/4, $0xbf303b34
+DATA constants<>+1716(SB)/4, $0xbf303b34
+DATA constants<>+1720(SB)/4, $0xbf303b34
+DATA constants<>+1724(SB)/4, $0xbf303b34
+DATA constants<>+1728(SB)/4, $0xbe89ae41
+DATA constants<>+1732(SB)/4, $0xbe89ae41
+DATA constants<>+1736(SB)/4, $0xbe89ae41
+DATA constants<>+1740(SB)/4, $0xbe89ae41
+DATA constants<>+1744(SB)/4, $0xbe89ae41
+DATA constants<>+1748(SB)/4, $0xbe89ae41
+DATA constants<>+1752(SB)/4, $0xbe89ae41
+DATA constants<>+1756(SB)/4, $0xbe89ae41
+DATA constants<>+1760(SB)/4, $0xbedc4a01
+DATA constants<>+1764(SB)/4, $0xbedc4a01
+DATA constants<>+1768(SB)/4, $0xbedc4a01
+DATA constants<>+1772(SB)/4, $0xbedc4a01
+DATA constants<>+1776(SB)/4, $0xbedc4a01
+DATA constants<>+1780(SB)/4, $0xbedc4a01
+DATA constants<>+1784(SB)/4, $0xbedc4a01
+DATA constants<>+1788(SB)/4, $0xbedc4a01
+DATA constants<>+1792(SB)/4, $0x3df4c401
+DATA constants<>+1796(SB)/4, $0x3df4c401
+DATA constants<>+1800(SB)/4, $0x3df4c401
+DATA constants<>+1804(SB)/4, $0x3df4c401
+DATA constants<>+1808(SB)/4, $0x3df4c401
+DATA constants<>+1812(SB)/4, $0x3df4c401
+DATA constants<>+1816(SB)/4, $0x3df4c401
+DATA constants<>+1820(SB)/4, $0x3df4c401
+DATA constants<>+1824(SB)/4, $0x3e89ae41
+DATA constants<>+1828(SB)/4, $0x3e89ae41
+DATA constants<>+1832(SB)/4, $0x3e89ae41
+DATA constants<>+1836(SB)/4, $0x3e89ae41
+DATA constants<>+1840(SB)/4, $0x3e89ae41
+DATA constants<>+1844(SB)/4, $0x3e89ae41
+DATA constants<>+1848(SB)/4, $0x3e89ae41
+DATA constants<>+1852(SB)/4, $0x3e89ae41
+DATA constants<>+1856(SB)/4, $0x3e379301
+DATA constants<>+1860(SB)/4, $0x3e379301
+DATA constants<>+1864(SB)/4, $0x3e379301
+DATA constants<>+1868(SB)/4, $0x3e379301
+DATA constants<>+1872(SB)/4, $0x3e379301
+DATA constants<>+1876(SB)/4, $0x3e379301
+DATA constants<>+1880(SB)/4, $0x3e379301
+DATA constants<>+1884(SB)/4, $0x3e379301
+DATA constants<>+1888(SB)/4, $0x3f91a2b4
+DATA constants<>+1892(SB)/4, $0x3f91a2b4
+DATA constants<>+1896(SB)/4, $0x3f91a2b4
+DATA constants<>+1900(SB)/4, $0x3f91a2b4
+DATA constants<>+1904(SB)/4, $0x3f91a2b4
+DATA constants<>+1908(SB)/4, $0x3f91a2b4
+DATA constants<>+1912(SB)/4, $0x3f91a2b4
+DATA constants<>+1916(SB)/4, $0x3f91a2b4
+DATA constants<>+1920(SB)/4, $0x3ec80000
+DATA constants<>+1924(SB)/4, $0x3ec80000
+DATA constants<>+1928(SB)/4, $0x3ec80000
+DATA constants<>+1932(SB)/4, $0x3ec80000
+DATA constants<>+1936(SB)/4, $0x3ec80000
+DATA constants<>+1940(SB)/4, $0x3ec80000
+DATA constants<>+1944(SB)/4, $0x3ec80000
+DATA constants<>+1948(SB)/4, $0x3ec80000
+DATA constants<>+1952(SB)/4, $0x40100000
+DATA constants<>+1956(SB)/4, $0x40100000
+DATA constants<>+1960(SB)/4, $0x40100000
+DATA constants<>+1964(SB)/4, $0x40100000
+DATA constants<>+1968(SB)/4, $0x40100000
+DATA constants<>+1972(SB)/4, $0x40100000
+DATA constants<>+1976(SB)/4, $0x40100000
+DATA constants<>+1980(SB)/4, $0x40100000
+DATA constants<>+1984(SB)/4, $0x3e7a0000
+DATA constants<>+1988(SB)/4, $0x3e7a0000
+DATA constants<>+1992(SB)/4, $0x3e7a0000
+DATA constants<>+1996(SB)/4, $0x3e7a0000
+DATA constants<>+2000(SB)/4, $0x3e7a0000
+DATA constants<>+2004(SB)/4, $0x3e7a0000
+DATA constants<>+2008(SB)/4, $0x3e7a0000
+DATA constants<>+2012(SB)/4, $0x3e7a0000
+DATA constants<>+2016(SB)/4, $0x40580000
+DATA constants<>+2020(SB)/4, $0x40580000
+DATA constants<>+2024(SB)/4, $0x40580000
+DATA constants<>+2028(SB)/4, $0x40580000
+DATA constants<>+2032(SB)/4, $0x40580000
+DATA constants<>+2036(SB)/4, $0x40580000
+DATA constants<>+2040(SB)/4, $0x40580000
+DATA constants<>+2044(SB)/4, $0x40580000
+GLOBL constants<>(SB), RODATA|NOPTR, $2048
 
 // func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 // Requires: AVX, FMA3, MMX+
@@ -2085,22 +2133,20 @@ loop:
 	ADDQ         $0x40, DX
 	VORPS        constants<>+0(SB), Y0, Y2
 	VORPS        constants<>+0(SB), Y1, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+96(SB), Y2, Y4
-	VMULPS       constants<>+96(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y2
-	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
 	VMOVUPS      constants<>+192(SB), Y6
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
@@ -2113,33 +2159,17 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VMOVUPS      constants<>+384(SB), Y5
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y2, Y4
 	VBLENDVPS    Y0, Y2, Y5, Y2
 	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       Y4, Y3, Y0
 	VBLENDVPS    Y1, Y3, Y4, Y3
 	VDIVPS       Y0, Y3, Y3
@@ -2159,32 +2189,23 @@ vector:
 	VMOVUPS      (DX), Y0
 	ADDQ         $0x20, DX
 	VORPS        constants<>+0(SB), Y0, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+64(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+96(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VFMADD231PS  constants<>+96(SB), Y1, Y2
+	VSUBPS       constants<>+64(SB), Y2, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y1
+	VFNMADD231PS constants<>+160(SB), Y3, Y1
 	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y2, Y3, Y1
+	VMOVUPS      constants<>+352(SB), Y3
 	VADDPS       Y3, Y1, Y2
 	VBLENDVPS    Y0, Y1, Y3, Y1
 	VDIVPS       Y2, Y1, Y1
@@ -2202,32 +2223,23 @@ tail:
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y3, Y4, Y2
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       Y4, Y2, Y3
 	VBLENDVPS    Y1, Y2, Y4, Y2
 	VDIVPS       Y3, Y2, Y2
@@ -2258,22 +2270,20 @@ loop:
 	ADDQ         $0x40, BX
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -2286,34 +2296,18 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+384(SB), Y4, Y8
-	VADDPS       constants<>+384(SB), Y5, Y9
-	VMOVUPS      constants<>+384(SB), Y6
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
 	VDIVPS       Y8, Y6, Y6
 	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+384(SB), Y7
+	VMOVUPS      constants<>+352(SB), Y7
 	VDIVPS       Y9, Y7, Y7
 	VDIVPS       Y9, Y5, Y9
 	VBLENDVPS    Y2, Y8, Y6, Y4
@@ -2340,33 +2334,24 @@ vector:
 	VMOVUPS      (BX), Y1
 	ADDQ         $0x20, BX
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+384(SB), Y2, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
 	VDIVPS       Y4, Y3, Y3
 	VDIVPS       Y4, Y2, Y4
 	VBLENDVPS    Y1, Y4, Y3, Y2
@@ -2387,33 +2372,24 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+384(SB), Y3, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
@@ -2442,22 +2418,20 @@ loop:
 	ADDQ         $0x40, DX
 	VORPS        constants<>+0(SB), Y0, Y2
 	VORPS        constants<>+0(SB), Y1, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+96(SB), Y2, Y4
-	VMULPS       constants<>+96(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y2
-	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
 	VMOVUPS      constants<>+192(SB), Y6
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
@@ -2470,33 +2444,17 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VMOVUPS      constants<>+384(SB), Y5
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y2, Y4
 	VBLENDVPS    Y0, Y2, Y5, Y2
 	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      constants<>+384(SB), Y5
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y3, Y4
 	VBLENDVPS    Y1, Y3, Y5, Y3
 	VDIVPS       Y4, Y3, Y3
@@ -2516,32 +2474,23 @@ vector:
 	VMOVUPS      (DX), Y0
 	ADDQ         $0x20, DX
 	VORPS        constants<>+0(SB), Y0, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+64(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+96(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VFMADD231PS  constants<>+96(SB), Y1, Y2
+	VSUBPS       constants<>+64(SB), Y2, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y1
+	VFNMADD231PS constants<>+160(SB), Y3, Y1
 	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y2, Y3, Y1
+	VMOVUPS      constants<>+352(SB), Y3
 	VADDPS       Y3, Y1, Y2
 	VBLENDVPS    Y0, Y1, Y3, Y1
 	VDIVPS       Y2, Y1, Y1
@@ -2559,32 +2508,23 @@ tail:
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y3, Y4, Y2
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       Y4, Y2, Y3
 	VBLENDVPS    Y1, Y2, Y4, Y2
 	VDIVPS       Y3, Y2, Y2
@@ -2615,22 +2555,20 @@ loop:
 	ADDQ         $0x40, BX
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -2643,43 +2581,27 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+384(SB), Y4, Y8
-	VADDPS       constants<>+384(SB), Y5, Y9
-	VMOVUPS      constants<>+384(SB), Y6
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
 	VDIVPS       Y8, Y6, Y6
 	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+384(SB), Y7
+	VMOVUPS      constants<>+352(SB), Y7
 	VDIVPS       Y9, Y7, Y7
 	VDIVPS       Y9, Y5, Y9
 	VBLENDVPS    Y2, Y8, Y6, Y4
 	VBLENDVPS    Y2, Y6, Y8, Y8
 	VBLENDVPS    Y3, Y9, Y7, Y5
 	VBLENDVPS    Y3, Y7, Y9, Y9
-	VFMADD213PS  constants<>+384(SB), Y8, Y2
+	VFMADD213PS  constants<>+352(SB), Y8, Y2
 	VMULPS       Y4, Y2, Y2
-	VFMADD213PS  constants<>+384(SB), Y9, Y3
+	VFMADD213PS  constants<>+352(SB), Y9, Y3
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
@@ -2699,38 +2621,29 @@ vector:
 	VMOVUPS      (BX), Y1
 	ADDQ         $0x20, BX
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+384(SB), Y2, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
 	VDIVPS       Y4, Y3, Y3
 	VDIVPS       Y4, Y2, Y4
 	VBLENDVPS    Y1, Y4, Y3, Y2
 	VBLENDVPS    Y1, Y3, Y4, Y4
-	VFMADD213PS  constants<>+384(SB), Y4, Y1
+	VFMADD213PS  constants<>+352(SB), Y4, Y1
 	VMULPS       Y2, Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -2747,38 +2660,29 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+384(SB), Y3, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
 	VBLENDVPS    Y2, Y4, Y5, Y5
-	VFMADD213PS  constants<>+384(SB), Y5, Y2
+	VFMADD213PS  constants<>+352(SB), Y5, Y2
 	VMULPS       Y3, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
@@ -2805,22 +2709,20 @@ loop:
 	VADDPS       Y2, Y2, Y2
 	VORPS        constants<>+0(SB), Y1, Y3
 	VADDPS       Y3, Y3, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+96(SB), Y2, Y4
-	VMULPS       constants<>+96(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y2
-	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
 	VMOVUPS      constants<>+192(SB), Y6
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
@@ -2833,61 +2735,45 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VADDPS       constants<>+384(SB), Y2, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VADDPS       constants<>+352(SB), Y2, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VSUBPS       Y2, Y4, Y2
 	VDIVPS       Y5, Y2, Y2
 	VANDPS       constants<>+0(SB), Y0, Y4
 	VORPS        Y4, Y2, Y2
-	VADDPS       constants<>+384(SB), Y3, Y4
-	VMOVUPS      constants<>+384(SB), Y5
+	VADDPS       constants<>+352(SB), Y3, Y4
+	VMOVUPS      constants<>+352(SB), Y5
 	VSUBPS       Y3, Y5, Y3
 	VDIVPS       Y4, Y3, Y3
 	VANDPS       constants<>+0(SB), Y1, Y5
 	VORPS        Y5, Y3, Y3
 	VMULPS       Y0, Y0, Y6
 	VMULPS       Y1, Y1, Y7
-	VMOVUPS      constants<>+448(SB), Y4
-	VMOVUPS      constants<>+448(SB), Y5
+	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+384(SB), Y5
+	VFMADD213PS  constants<>+416(SB), Y6, Y4
+	VFMADD213PS  constants<>+416(SB), Y7, Y5
+	VFMADD213PS  constants<>+448(SB), Y6, Y4
+	VFMADD213PS  constants<>+448(SB), Y7, Y5
 	VFMADD213PS  constants<>+480(SB), Y6, Y4
 	VFMADD213PS  constants<>+480(SB), Y7, Y5
 	VFMADD213PS  constants<>+512(SB), Y6, Y4
 	VFMADD213PS  constants<>+512(SB), Y7, Y5
-	VFMADD213PS  constants<>+544(SB), Y6, Y4
-	VFMADD213PS  constants<>+544(SB), Y7, Y5
-	VFMADD213PS  constants<>+576(SB), Y6, Y4
-	VFMADD213PS  constants<>+576(SB), Y7, Y5
-	VFMADD213PS  constants<>+384(SB), Y6, Y4
-	VFMADD213PS  constants<>+384(SB), Y7, Y5
+	VFMADD213PS  constants<>+352(SB), Y6, Y4
+	VFMADD213PS  constants<>+352(SB), Y7, Y5
 	VMULPS       Y0, Y4, Y4
-	VANDPS       constants<>+608(SB), Y0, Y6
-	VCMPPS       $0x01, constants<>+352(SB), Y6, Y6
+	VANDPS       constants<>+544(SB), Y0, Y6
+	VCMPPS       $0x01, constants<>+320(SB), Y6, Y6
 	VBLENDVPS    Y6, Y4, Y2, Y0
 	VMULPS       Y1, Y5, Y5
-	VANDPS       constants<>+608(SB), Y1, Y7
-	VCMPPS       $0x01, constants<>+352(SB), Y7, Y7
+	VANDPS       constants<>+544(SB), Y1, Y7
+	VCMPPS       $0x01, constants<>+320(SB), Y7, Y7
 	VBLENDVPS    Y7, Y5, Y3, Y1
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, 32(AX)
@@ -2904,47 +2790,38 @@ vector:
 	ADDQ         $0x20, DX
 	VORPS        constants<>+0(SB), Y0, Y1
 	VADDPS       Y1, Y1, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+64(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+96(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VFMADD231PS  constants<>+96(SB), Y1, Y2
+	VSUBPS       constants<>+64(SB), Y2, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y1
+	VFNMADD231PS constants<>+160(SB), Y3, Y1
 	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+384(SB), Y1, Y3
-	VMOVUPS      constants<>+384(SB), Y2
+	VMULPS       Y2, Y3, Y1
+	VADDPS       constants<>+352(SB), Y1, Y3
+	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VDIVPS       Y3, Y1, Y1
 	VANDPS       constants<>+0(SB), Y0, Y2
 	VORPS        Y2, Y1, Y1
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+448(SB), Y2
+	VMOVUPS      constants<>+384(SB), Y2
+	VFMADD213PS  constants<>+416(SB), Y3, Y2
+	VFMADD213PS  constants<>+448(SB), Y3, Y2
 	VFMADD213PS  constants<>+480(SB), Y3, Y2
 	VFMADD213PS  constants<>+512(SB), Y3, Y2
-	VFMADD213PS  constants<>+544(SB), Y3, Y2
-	VFMADD213PS  constants<>+576(SB), Y3, Y2
-	VFMADD213PS  constants<>+384(SB), Y3, Y2
+	VFMADD213PS  constants<>+352(SB), Y3, Y2
 	VMULPS       Y0, Y2, Y2
-	VANDPS       constants<>+608(SB), Y0, Y3
-	VCMPPS       $0x01, constants<>+352(SB), Y3, Y3
+	VANDPS       constants<>+544(SB), Y0, Y3
+	VCMPPS       $0x01, constants<>+320(SB), Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, AX
@@ -2960,47 +2837,38 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
 	VADDPS       Y2, Y2, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+384(SB), Y2, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VDIVPS       Y4, Y2, Y2
 	VANDPS       constants<>+0(SB), Y1, Y3
 	VORPS        Y3, Y2, Y2
 	VMULPS       Y1, Y1, Y4
-	VMOVUPS      constants<>+448(SB), Y3
+	VMOVUPS      constants<>+384(SB), Y3
+	VFMADD213PS  constants<>+416(SB), Y4, Y3
+	VFMADD213PS  constants<>+448(SB), Y4, Y3
 	VFMADD213PS  constants<>+480(SB), Y4, Y3
 	VFMADD213PS  constants<>+512(SB), Y4, Y3
-	VFMADD213PS  constants<>+544(SB), Y4, Y3
-	VFMADD213PS  constants<>+576(SB), Y4, Y3
-	VFMADD213PS  constants<>+384(SB), Y4, Y3
+	VFMADD213PS  constants<>+352(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y3
-	VANDPS       constants<>+608(SB), Y1, Y4
-	VCMPPS       $0x01, constants<>+352(SB), Y4, Y4
+	VANDPS       constants<>+544(SB), Y1, Y4
+	VCMPPS       $0x01, constants<>+320(SB), Y4, Y4
 	VBLENDVPS    Y4, Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
 
@@ -3030,22 +2898,20 @@ loop:
 	VADDPS       Y3, Y3, Y3
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -3058,34 +2924,18 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+384(SB), Y4, Y8
-	VADDPS       constants<>+384(SB), Y5, Y9
-	VMOVUPS      constants<>+384(SB), Y6
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
 	VDIVPS       Y8, Y6, Y6
 	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+384(SB), Y7
+	VMOVUPS      constants<>+352(SB), Y7
 	VDIVPS       Y9, Y7, Y7
 	VDIVPS       Y9, Y5, Y9
 	VBLENDVPS    Y2, Y8, Y6, Y4
@@ -3093,9 +2943,9 @@ loop:
 	VBLENDVPS    Y3, Y9, Y7, Y5
 	VBLENDVPS    Y3, Y7, Y9, Y9
 	VMULPS       Y4, Y8, Y2
-	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       constants<>+576(SB), Y2, Y2
 	VMULPS       Y5, Y9, Y3
-	VMULPS       constants<>+640(SB), Y3, Y3
+	VMULPS       constants<>+576(SB), Y3, Y3
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMOVUPS      Y2, (AX)
@@ -3115,39 +2965,30 @@ vector:
 	ADDQ         $0x20, BX
 	VADDPS       Y1, Y1, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+384(SB), Y2, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
 	VDIVPS       Y4, Y3, Y3
 	VDIVPS       Y4, Y2, Y4
 	VBLENDVPS    Y1, Y4, Y3, Y2
 	VBLENDVPS    Y1, Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y1
-	VMULPS       constants<>+640(SB), Y1, Y1
+	VMULPS       constants<>+576(SB), Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
 	ADDQ         $0x20, AX
@@ -3164,39 +3005,30 @@ tail:
 	VMASKMOVPS   (BX), Y0, Y2
 	VADDPS       Y2, Y2, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+384(SB), Y3, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
 	VBLENDVPS    Y2, Y4, Y5, Y5
 	VMULPS       Y3, Y5, Y2
-	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       constants<>+576(SB), Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
 
@@ -3218,36 +3050,34 @@ loop:
 	VMOVUPS      (DX), Y0
 	VMOVUPS      32(DX), Y1
 	ADDQ         $0x40, DX
-	VANDPS       constants<>+608(SB), Y0, Y2
-	VMOVUPS      constants<>+672(SB), Y6
+	VANDPS       constants<>+544(SB), Y0, Y2
+	VMOVUPS      constants<>+608(SB), Y6
 	VMINPS       Y2, Y6, Y2
 	VMULPS       Y2, Y2, Y6
 	VMOVAPS      Y6, Y4
 	VFMSUB231PS  Y2, Y2, Y4
-	VMULPS       constants<>+704(SB), Y6, Y6
-	VANDPS       constants<>+608(SB), Y1, Y3
-	VMOVUPS      constants<>+672(SB), Y7
+	VMULPS       constants<>+640(SB), Y6, Y6
+	VANDPS       constants<>+544(SB), Y1, Y3
+	VMOVUPS      constants<>+608(SB), Y7
 	VMINPS       Y3, Y7, Y3
 	VMULPS       Y3, Y3, Y7
 	VMOVAPS      Y7, Y5
 	VFMSUB231PS  Y3, Y3, Y5
-	VMULPS       constants<>+704(SB), Y7, Y7
-	VMOVUPS      constants<>+32(SB), Y8
-	VMOVUPS      constants<>+32(SB), Y9
-	VMINPS       Y6, Y8, Y6
-	VMINPS       Y7, Y9, Y7
+	VMULPS       constants<>+640(SB), Y7, Y7
+	VMOVUPS      constants<>+32(SB), Y10
+	VMOVUPS      constants<>+32(SB), Y11
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y11, Y7
 	VMOVUPS      constants<>+64(SB), Y8
 	VMOVUPS      constants<>+64(SB), Y9
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VMULPS       constants<>+96(SB), Y6, Y8
-	VMULPS       constants<>+96(SB), Y7, Y9
-	VROUNDPS     $0x08, Y8, Y8
-	VROUNDPS     $0x08, Y9, Y9
-	VFNMADD231PS constants<>+128(SB), Y8, Y6
-	VFNMADD231PS constants<>+128(SB), Y9, Y7
-	VFNMADD231PS constants<>+160(SB), Y8, Y6
-	VFNMADD231PS constants<>+160(SB), Y9, Y7
+	VFMADD231PS  constants<>+96(SB), Y6, Y8
+	VFMADD231PS  constants<>+96(SB), Y7, Y9
+	VSUBPS       constants<>+64(SB), Y8, Y10
+	VSUBPS       constants<>+64(SB), Y9, Y11
+	VFNMADD231PS constants<>+128(SB), Y10, Y6
+	VFNMADD231PS constants<>+128(SB), Y11, Y7
+	VFNMADD231PS constants<>+160(SB), Y10, Y6
+	VFNMADD231PS constants<>+160(SB), Y11, Y7
 	VMOVUPS      constants<>+192(SB), Y10
 	VMOVUPS      constants<>+192(SB), Y11
 	VFMADD213PS  constants<>+224(SB), Y6, Y10
@@ -3260,40 +3090,28 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y7, Y11
 	VFMADD213PS  constants<>+352(SB), Y6, Y10
 	VFMADD213PS  constants<>+352(SB), Y7, Y11
-	VFMADD213PS  constants<>+384(SB), Y6, Y10
-	VFMADD213PS  constants<>+384(SB), Y7, Y11
-	VFMADD213PS  constants<>+384(SB), Y6, Y10
-	VFMADD213PS  constants<>+384(SB), Y7, Y11
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPADDD       constants<>+416(SB), Y8, Y8
+	VFMADD213PS  constants<>+352(SB), Y6, Y10
+	VFMADD213PS  constants<>+352(SB), Y7, Y11
 	VPSLLD       $0x17, Y8, Y8
-	VPADDD       constants<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y8, Y10, Y10
-	VMULPS       Y6, Y10, Y6
-	VCVTPS2DQ    Y9, Y9
-	VPSRAD       $0x01, Y9, Y7
-	VPSUBD       Y7, Y9, Y9
-	VPADDD       constants<>+416(SB), Y9, Y9
 	VPSLLD       $0x17, Y9, Y9
-	VPADDD       constants<>+416(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y9, Y11, Y11
-	VMULPS       Y7, Y11, Y7
-	VMULPS       constants<>+704(SB), Y4, Y4
+	VMULPS       Y8, Y10, Y6
+	VMULPS       Y9, Y11, Y7
+	VMULPS       constants<>+640(SB), Y4, Y4
 	VFMADD231PS  Y4, Y6, Y6
-	VMULPS       constants<>+704(SB), Y5, Y5
+	VMULPS       constants<>+640(SB), Y5, Y5
 	VFMADD231PS  Y5, Y7, Y7
-	VADDPS       constants<>+736(SB), Y2, Y4
-	VSUBPS       constants<>+736(SB), Y2, Y2
+	VADDPS       constants<>+672(SB), Y2, Y4
+	VSUBPS       constants<>+672(SB), Y2, Y2
 	VDIVPS       Y4, Y2, Y2
-	VADDPS       constants<>+736(SB), Y3, Y5
-	VSUBPS       constants<>+736(SB), Y3, Y3
+	VADDPS       constants<>+672(SB), Y3, Y5
+	VSUBPS       constants<>+672(SB), Y3, Y3
 	VDIVPS       Y5, Y3, Y3
-	VMOVUPS      constants<>+768(SB), Y8
-	VMOVUPS      constants<>+768(SB), Y9
+	VMOVUPS      constants<>+704(SB), Y8
+	VMOVUPS      constants<>+704(SB), Y9
+	VFMADD213PS  constants<>+736(SB), Y2, Y8
+	VFMADD213PS  constants<>+736(SB), Y3, Y9
+	VFMADD213PS  constants<>+768(SB), Y2, Y8
+	VFMADD213PS  constants<>+768(SB), Y3, Y9
 	VFMADD213PS  constants<>+800(SB), Y2, Y8
 	VFMADD213PS  constants<>+800(SB), Y3, Y9
 	VFMADD213PS  constants<>+832(SB), Y2, Y8
@@ -3310,18 +3128,14 @@ loop:
 	VFMADD213PS  constants<>+992(SB), Y3, Y9
 	VFMADD213PS  constants<>+1024(SB), Y2, Y8
 	VFMADD213PS  constants<>+1024(SB), Y3, Y9
-	VFMADD213PS  constants<>+1056(SB), Y2, Y8
-	VFMADD213PS  constants<>+1056(SB), Y3, Y9
-	VFMADD213PS  constants<>+1088(SB), Y2, Y8
-	VFMADD213PS  constants<>+1088(SB), Y3, Y9
 	VMULPS       Y6, Y8, Y8
 	VDIVPS       Y4, Y8, Y8
-	VMOVUPS      constants<>+384(SB), Y2
+	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y8, Y2, Y2
 	VBLENDVPS    Y0, Y8, Y2, Y8
 	VMULPS       Y7, Y9, Y9
 	VDIVPS       Y5, Y9, Y9
-	VMOVUPS      constants<>+384(SB), Y2
+	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y9, Y2, Y2
 	VBLENDVPS    Y1, Y9, Y2, Y9
 	VMULPS       Y8, Y0, Y0
@@ -3339,44 +3153,37 @@ fewer:
 vector:
 	VMOVUPS      (DX), Y0
 	ADDQ         $0x20, DX
-	VANDPS       constants<>+608(SB), Y0, Y1
-	VMOVUPS      constants<>+672(SB), Y3
+	VANDPS       constants<>+544(SB), Y0, Y1
+	VMOVUPS      constants<>+608(SB), Y3
 	VMINPS       Y1, Y3, Y1
 	VMULPS       Y1, Y1, Y3
 	VMOVAPS      Y3, Y2
 	VFMSUB231PS  Y1, Y1, Y2
-	VMULPS       constants<>+704(SB), Y3, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMULPS       constants<>+640(SB), Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VMULPS       constants<>+704(SB), Y2, Y2
+	VMULPS       Y4, Y5, Y3
+	VMULPS       constants<>+640(SB), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y3
-	VADDPS       constants<>+736(SB), Y1, Y2
-	VSUBPS       constants<>+736(SB), Y1, Y1
+	VADDPS       constants<>+672(SB), Y1, Y2
+	VSUBPS       constants<>+672(SB), Y1, Y1
 	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      constants<>+768(SB), Y4
+	VMOVUPS      constants<>+704(SB), Y4
+	VFMADD213PS  constants<>+736(SB), Y1, Y4
+	VFMADD213PS  constants<>+768(SB), Y1, Y4
 	VFMADD213PS  constants<>+800(SB), Y1, Y4
 	VFMADD213PS  constants<>+832(SB), Y1, Y4
 	VFMADD213PS  constants<>+864(SB), Y1, Y4
@@ -3385,11 +3192,9 @@ vector:
 	VFMADD213PS  constants<>+960(SB), Y1, Y4
 	VFMADD213PS  constants<>+992(SB), Y1, Y4
 	VFMADD213PS  constants<>+1024(SB), Y1, Y4
-	VFMADD213PS  constants<>+1056(SB), Y1, Y4
-	VFMADD213PS  constants<>+1088(SB), Y1, Y4
 	VMULPS       Y3, Y4, Y4
 	VDIVPS       Y2, Y4, Y4
-	VMOVUPS      constants<>+384(SB), Y1
+	VMOVUPS      constants<>+352(SB), Y1
 	VSUBPS       Y4, Y1, Y1
 	VBLENDVPS    Y0, Y4, Y1, Y4
 	VMULPS       Y4, Y0, Y0
@@ -3405,44 +3210,37 @@ tail:
 	NEGQ         CX
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
-	VANDPS       constants<>+608(SB), Y1, Y2
-	VMOVUPS      constants<>+672(SB), Y4
+	VANDPS       constants<>+544(SB), Y1, Y2
+	VMOVUPS      constants<>+608(SB), Y4
 	VMINPS       Y2, Y4, Y2
 	VMULPS       Y2, Y2, Y4
 	VMOVAPS      Y4, Y3
 	VFMSUB231PS  Y2, Y2, Y3
-	VMULPS       constants<>+704(SB), Y4, Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y4, Y5, Y4
+	VMULPS       constants<>+640(SB), Y4, Y4
+	VMOVUPS      constants<>+32(SB), Y6
+	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       constants<>+96(SB), Y4, Y5
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y5, Y4
-	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VFMADD231PS  constants<>+96(SB), Y4, Y5
+	VSUBPS       constants<>+64(SB), Y5, Y6
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
 	VMOVUPS      constants<>+192(SB), Y6
 	VFMADD213PS  constants<>+224(SB), Y4, Y6
 	VFMADD213PS  constants<>+256(SB), Y4, Y6
 	VFMADD213PS  constants<>+288(SB), Y4, Y6
 	VFMADD213PS  constants<>+320(SB), Y4, Y6
 	VFMADD213PS  constants<>+352(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VMULPS       constants<>+704(SB), Y3, Y3
+	VMULPS       Y5, Y6, Y4
+	VMULPS       constants<>+640(SB), Y3, Y3
 	VFMADD231PS  Y3, Y4, Y4
-	VADDPS       constants<>+736(SB), Y2, Y3
-	VSUBPS       constants<>+736(SB), Y2, Y2
+	VADDPS       constants<>+672(SB), Y2, Y3
+	VSUBPS       constants<>+672(SB), Y2, Y2
 	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      constants<>+768(SB), Y5
+	VMOVUPS      constants<>+704(SB), Y5
+	VFMADD213PS  constants<>+736(SB), Y2, Y5
+	VFMADD213PS  constants<>+768(SB), Y2, Y5
 	VFMADD213PS  constants<>+800(SB), Y2, Y5
 	VFMADD213PS  constants<>+832(SB), Y2, Y5
 	VFMADD213PS  constants<>+864(SB), Y2, Y5
@@ -3451,11 +3249,9 @@ tail:
 	VFMADD213PS  constants<>+960(SB), Y2, Y5
 	VFMADD213PS  constants<>+992(SB), Y2, Y5
 	VFMADD213PS  constants<>+1024(SB), Y2, Y5
-	VFMADD213PS  constants<>+1056(SB), Y2, Y5
-	VFMADD213PS  constants<>+1088(SB), Y2, Y5
 	VMULPS       Y4, Y5, Y5
 	VDIVPS       Y3, Y5, Y5
-	VMOVUPS      constants<>+384(SB), Y2
+	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y5, Y2, Y2
 	VBLENDVPS    Y1, Y5, Y2, Y5
 	VMULPS       Y5, Y1, Y1
@@ -3483,36 +3279,34 @@ loop:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(BX), Y3
 	ADDQ         $0x40, BX
-	VANDPS       constants<>+608(SB), Y2, Y4
-	VMOVUPS      constants<>+672(SB), Y8
+	VANDPS       constants<>+544(SB), Y2, Y4
+	VMOVUPS      constants<>+608(SB), Y8
 	VMINPS       Y4, Y8, Y4
 	VMULPS       Y4, Y4, Y8
 	VMOVAPS      Y8, Y6
 	VFMSUB231PS  Y4, Y4, Y6
-	VMULPS       constants<>+704(SB), Y8, Y8
-	VANDPS       constants<>+608(SB), Y3, Y5
-	VMOVUPS      constants<>+672(SB), Y9
+	VMULPS       constants<>+640(SB), Y8, Y8
+	VANDPS       constants<>+544(SB), Y3, Y5
+	VMOVUPS      constants<>+608(SB), Y9
 	VMINPS       Y5, Y9, Y5
 	VMULPS       Y5, Y5, Y9
 	VMOVAPS      Y9, Y7
 	VFMSUB231PS  Y5, Y5, Y7
-	VMULPS       constants<>+704(SB), Y9, Y9
-	VMOVUPS      constants<>+32(SB), Y10
-	VMOVUPS      constants<>+32(SB), Y11
-	VMINPS       Y8, Y10, Y8
-	VMINPS       Y9, Y11, Y9
+	VMULPS       constants<>+640(SB), Y9, Y9
+	VMOVUPS      constants<>+32(SB), Y12
+	VMOVUPS      constants<>+32(SB), Y13
+	VMAXPS       Y8, Y12, Y8
+	VMAXPS       Y9, Y13, Y9
 	VMOVUPS      constants<>+64(SB), Y10
 	VMOVUPS      constants<>+64(SB), Y11
-	VMAXPS       Y8, Y10, Y8
-	VMAXPS       Y9, Y11, Y9
-	VMULPS       constants<>+96(SB), Y8, Y10
-	VMULPS       constants<>+96(SB), Y9, Y11
-	VROUNDPS     $0x08, Y10, Y10
-	VROUNDPS     $0x08, Y11, Y11
-	VFNMADD231PS constants<>+128(SB), Y10, Y8
-	VFNMADD231PS constants<>+128(SB), Y11, Y9
-	VFNMADD231PS constants<>+160(SB), Y10, Y8
-	VFNMADD231PS constants<>+160(SB), Y11, Y9
+	VFMADD231PS  constants<>+96(SB), Y8, Y10
+	VFMADD231PS  constants<>+96(SB), Y9, Y11
+	VSUBPS       constants<>+64(SB), Y10, Y12
+	VSUBPS       constants<>+64(SB), Y11, Y13
+	VFNMADD231PS constants<>+128(SB), Y12, Y8
+	VFNMADD231PS constants<>+128(SB), Y13, Y9
+	VFNMADD231PS constants<>+160(SB), Y12, Y8
+	VFNMADD231PS constants<>+160(SB), Y13, Y9
 	VMOVUPS      constants<>+192(SB), Y12
 	VMOVUPS      constants<>+192(SB), Y13
 	VFMADD213PS  constants<>+224(SB), Y8, Y12
@@ -3525,40 +3319,28 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y9, Y13
 	VFMADD213PS  constants<>+352(SB), Y8, Y12
 	VFMADD213PS  constants<>+352(SB), Y9, Y13
-	VFMADD213PS  constants<>+384(SB), Y8, Y12
-	VFMADD213PS  constants<>+384(SB), Y9, Y13
-	VFMADD213PS  constants<>+384(SB), Y8, Y12
-	VFMADD213PS  constants<>+384(SB), Y9, Y13
-	VCVTPS2DQ    Y10, Y10
-	VPSRAD       $0x01, Y10, Y8
-	VPSUBD       Y8, Y10, Y10
-	VPADDD       constants<>+416(SB), Y10, Y10
+	VFMADD213PS  constants<>+352(SB), Y8, Y12
+	VFMADD213PS  constants<>+352(SB), Y9, Y13
 	VPSLLD       $0x17, Y10, Y10
-	VPADDD       constants<>+416(SB), Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y10, Y12, Y12
-	VMULPS       Y8, Y12, Y8
-	VCVTPS2DQ    Y11, Y11
-	VPSRAD       $0x01, Y11, Y9
-	VPSUBD       Y9, Y11, Y11
-	VPADDD       constants<>+416(SB), Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
-	VPADDD       constants<>+416(SB), Y9, Y9
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y11, Y13, Y13
-	VMULPS       Y9, Y13, Y9
-	VMULPS       constants<>+704(SB), Y6, Y6
+	VMULPS       Y10, Y12, Y8
+	VMULPS       Y11, Y13, Y9
+	VMULPS       constants<>+640(SB), Y6, Y6
 	VFMADD231PS  Y6, Y8, Y8
-	VMULPS       constants<>+704(SB), Y7, Y7
+	VMULPS       constants<>+640(SB), Y7, Y7
 	VFMADD231PS  Y7, Y9, Y9
-	VADDPS       constants<>+736(SB), Y4, Y6
-	VSUBPS       constants<>+736(SB), Y4, Y4
+	VADDPS       constants<>+672(SB), Y4, Y6
+	VSUBPS       constants<>+672(SB), Y4, Y4
 	VDIVPS       Y6, Y4, Y4
-	VADDPS       constants<>+736(SB), Y5, Y7
-	VSUBPS       constants<>+736(SB), Y5, Y5
+	VADDPS       constants<>+672(SB), Y5, Y7
+	VSUBPS       constants<>+672(SB), Y5, Y5
 	VDIVPS       Y7, Y5, Y5
-	VMOVUPS      constants<>+768(SB), Y10
-	VMOVUPS      constants<>+768(SB), Y11
+	VMOVUPS      constants<>+704(SB), Y10
+	VMOVUPS      constants<>+704(SB), Y11
+	VFMADD213PS  constants<>+736(SB), Y4, Y10
+	VFMADD213PS  constants<>+736(SB), Y5, Y11
+	VFMADD213PS  constants<>+768(SB), Y4, Y10
+	VFMADD213PS  constants<>+768(SB), Y5, Y11
 	VFMADD213PS  constants<>+800(SB), Y4, Y10
 	VFMADD213PS  constants<>+800(SB), Y5, Y11
 	VFMADD213PS  constants<>+832(SB), Y4, Y10
@@ -3575,23 +3357,19 @@ loop:
 	VFMADD213PS  constants<>+992(SB), Y5, Y11
 	VFMADD213PS  constants<>+1024(SB), Y4, Y10
 	VFMADD213PS  constants<>+1024(SB), Y5, Y11
-	VFMADD213PS  constants<>+1056(SB), Y4, Y10
-	VFMADD213PS  constants<>+1056(SB), Y5, Y11
-	VFMADD213PS  constants<>+1088(SB), Y4, Y10
-	VFMADD213PS  constants<>+1088(SB), Y5, Y11
 	VMULPS       Y8, Y10, Y10
 	VDIVPS       Y6, Y10, Y10
-	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+352(SB), Y4
 	VSUBPS       Y10, Y4, Y4
 	VBLENDVPS    Y2, Y10, Y4, Y10
 	VMULPS       Y9, Y11, Y11
 	VDIVPS       Y7, Y11, Y11
-	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+352(SB), Y4
 	VSUBPS       Y11, Y4, Y4
 	VBLENDVPS    Y3, Y11, Y4, Y11
-	VMULPS       constants<>+1120(SB), Y8, Y8
+	VMULPS       constants<>+1056(SB), Y8, Y8
 	VFMADD213PS  Y10, Y8, Y2
-	VMULPS       constants<>+1120(SB), Y9, Y9
+	VMULPS       constants<>+1056(SB), Y9, Y9
 	VFMADD213PS  Y11, Y9, Y3
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
@@ -3610,44 +3388,37 @@ vector:
 	ADDQ         $0x20, DX
 	VMOVUPS      (BX), Y1
 	ADDQ         $0x20, BX
-	VANDPS       constants<>+608(SB), Y1, Y2
-	VMOVUPS      constants<>+672(SB), Y4
+	VANDPS       constants<>+544(SB), Y1, Y2
+	VMOVUPS      constants<>+608(SB), Y4
 	VMINPS       Y2, Y4, Y2
 	VMULPS       Y2, Y2, Y4
 	VMOVAPS      Y4, Y3
 	VFMSUB231PS  Y2, Y2, Y3
-	VMULPS       constants<>+704(SB), Y4, Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y4, Y5, Y4
+	VMULPS       constants<>+640(SB), Y4, Y4
+	VMOVUPS      constants<>+32(SB), Y6
+	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       constants<>+96(SB), Y4, Y5
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y5, Y4
-	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VFMADD231PS  constants<>+96(SB), Y4, Y5
+	VSUBPS       constants<>+64(SB), Y5, Y6
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
 	VMOVUPS      constants<>+192(SB), Y6
 	VFMADD213PS  constants<>+224(SB), Y4, Y6
 	VFMADD213PS  constants<>+256(SB), Y4, Y6
 	VFMADD213PS  constants<>+288(SB), Y4, Y6
 	VFMADD213PS  constants<>+320(SB), Y4, Y6
 	VFMADD213PS  constants<>+352(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VMULPS       constants<>+704(SB), Y3, Y3
+	VMULPS       Y5, Y6, Y4
+	VMULPS       constants<>+640(SB), Y3, Y3
 	VFMADD231PS  Y3, Y4, Y4
-	VADDPS       constants<>+736(SB), Y2, Y3
-	VSUBPS       constants<>+736(SB), Y2, Y2
+	VADDPS       constants<>+672(SB), Y2, Y3
+	VSUBPS       constants<>+672(SB), Y2, Y2
 	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      constants<>+768(SB), Y5
+	VMOVUPS      constants<>+704(SB), Y5
+	VFMADD213PS  constants<>+736(SB), Y2, Y5
+	VFMADD213PS  constants<>+768(SB), Y2, Y5
 	VFMADD213PS  constants<>+800(SB), Y2, Y5
 	VFMADD213PS  constants<>+832(SB), Y2, Y5
 	VFMADD213PS  constants<>+864(SB), Y2, Y5
@@ -3656,14 +3427,12 @@ vector:
 	VFMADD213PS  constants<>+960(SB), Y2, Y5
 	VFMADD213PS  constants<>+992(SB), Y2, Y5
 	VFMADD213PS  constants<>+1024(SB), Y2, Y5
-	VFMADD213PS  constants<>+1056(SB), Y2, Y5
-	VFMADD213PS  constants<>+1088(SB), Y2, Y5
 	VMULPS       Y4, Y5, Y5
 	VDIVPS       Y3, Y5, Y5
-	VMOVUPS      constants<>+384(SB), Y2
+	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y5, Y2, Y2
 	VBLENDVPS    Y1, Y5, Y2, Y5
-	VMULPS       constants<>+1120(SB), Y4, Y4
+	VMULPS       constants<>+1056(SB), Y4, Y4
 	VFMADD213PS  Y5, Y4, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -3679,44 +3448,37 @@ tail:
 	VMOVUPS      32(SI)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
-	VANDPS       constants<>+608(SB), Y2, Y3
-	VMOVUPS      constants<>+672(SB), Y5
+	VANDPS       constants<>+544(SB), Y2, Y3
+	VMOVUPS      constants<>+608(SB), Y5
 	VMINPS       Y3, Y5, Y3
 	VMULPS       Y3, Y3, Y5
 	VMOVAPS      Y5, Y4
 	VFMSUB231PS  Y3, Y3, Y4
-	VMULPS       constants<>+704(SB), Y5, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMINPS       Y5, Y6, Y5
+	VMULPS       constants<>+640(SB), Y5, Y5
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y5, Y7, Y5
 	VMOVUPS      constants<>+64(SB), Y6
-	VMAXPS       Y5, Y6, Y5
-	VMULPS       constants<>+96(SB), Y5, Y6
-	VROUNDPS     $0x08, Y6, Y6
-	VFNMADD231PS constants<>+128(SB), Y6, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y5
+	VFMADD231PS  constants<>+96(SB), Y5, Y6
+	VSUBPS       constants<>+64(SB), Y6, Y7
+	VFNMADD231PS constants<>+128(SB), Y7, Y5
+	VFNMADD231PS constants<>+160(SB), Y7, Y5
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y5, Y7
 	VFMADD213PS  constants<>+256(SB), Y5, Y7
 	VFMADD213PS  constants<>+288(SB), Y5, Y7
 	VFMADD213PS  constants<>+320(SB), Y5, Y7
 	VFMADD213PS  constants<>+352(SB), Y5, Y7
-	VFMADD213PS  constants<>+384(SB), Y5, Y7
-	VFMADD213PS  constants<>+384(SB), Y5, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y5
-	VPSUBD       Y5, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y5, Y7
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y5, Y7, Y5
-	VMULPS       constants<>+704(SB), Y4, Y4
+	VMULPS       Y6, Y7, Y5
+	VMULPS       constants<>+640(SB), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y5
-	VADDPS       constants<>+736(SB), Y3, Y4
-	VSUBPS       constants<>+736(SB), Y3, Y3
+	VADDPS       constants<>+672(SB), Y3, Y4
+	VSUBPS       constants<>+672(SB), Y3, Y3
 	VDIVPS       Y4, Y3, Y3
-	VMOVUPS      constants<>+768(SB), Y6
+	VMOVUPS      constants<>+704(SB), Y6
+	VFMADD213PS  constants<>+736(SB), Y3, Y6
+	VFMADD213PS  constants<>+768(SB), Y3, Y6
 	VFMADD213PS  constants<>+800(SB), Y3, Y6
 	VFMADD213PS  constants<>+832(SB), Y3, Y6
 	VFMADD213PS  constants<>+864(SB), Y3, Y6
@@ -3725,14 +3487,12 @@ tail:
 	VFMADD213PS  constants<>+960(SB), Y3, Y6
 	VFMADD213PS  constants<>+992(SB), Y3, Y6
 	VFMADD213PS  constants<>+1024(SB), Y3, Y6
-	VFMADD213PS  constants<>+1056(SB), Y3, Y6
-	VFMADD213PS  constants<>+1088(SB), Y3, Y6
 	VMULPS       Y5, Y6, Y6
 	VDIVPS       Y4, Y6, Y6
-	VMOVUPS      constants<>+384(SB), Y3
+	VMOVUPS      constants<>+352(SB), Y3
 	VSUBPS       Y6, Y3, Y3
 	VBLENDVPS    Y2, Y6, Y3, Y6
-	VMULPS       constants<>+1120(SB), Y5, Y5
+	VMULPS       constants<>+1056(SB), Y5, Y5
 	VFMADD213PS  Y6, Y5, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
@@ -3756,31 +3516,29 @@ loop:
 	VMOVUPS      32(DX), Y1
 	ADDQ         $0x40, DX
 	VMULPS       Y0, Y0, Y2
-	VMOVUPS      constants<>+1152(SB), Y3
-	VFMADD132PS  constants<>+1184(SB), Y3, Y2
+	VMOVUPS      constants<>+1088(SB), Y3
+	VFMADD132PS  constants<>+1120(SB), Y3, Y2
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y1, Y3
-	VMOVUPS      constants<>+1152(SB), Y4
-	VFMADD132PS  constants<>+1184(SB), Y4, Y3
+	VMOVUPS      constants<>+1088(SB), Y4
+	VFMADD132PS  constants<>+1120(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y3
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -3793,33 +3551,17 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VMOVUPS      constants<>+384(SB), Y7
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VMOVUPS      constants<>+352(SB), Y7
 	VADDPS       Y7, Y4, Y6
 	VBLENDVPS    Y2, Y4, Y7, Y4
 	VDIVPS       Y6, Y4, Y4
-	VMOVUPS      constants<>+384(SB), Y6
+	VMOVUPS      constants<>+352(SB), Y6
 	VADDPS       Y6, Y5, Y2
 	VBLENDVPS    Y3, Y5, Y6, Y5
 	VDIVPS       Y2, Y5, Y5
@@ -3839,36 +3581,27 @@ vector:
 	VMOVUPS      (DX), Y0
 	ADDQ         $0x20, DX
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      constants<>+1152(SB), Y2
-	VFMADD132PS  constants<>+1184(SB), Y2, Y1
+	VMOVUPS      constants<>+1088(SB), Y2
+	VFMADD132PS  constants<>+1120(SB), Y2, Y1
 	VMULPS       Y0, Y1, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y3, Y4, Y2
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       Y4, Y2, Y3
 	VBLENDVPS    Y1, Y2, Y4, Y2
 	VDIVPS       Y3, Y2, Y2
@@ -3886,36 +3619,27 @@ tail:
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      constants<>+1152(SB), Y3
-	VFMADD132PS  constants<>+1184(SB), Y3, Y2
+	VMOVUPS      constants<>+1088(SB), Y3
+	VFMADD132PS  constants<>+1120(SB), Y3, Y2
 	VMULPS       Y1, Y2, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+384(SB), Y5
+	VMULPS       Y4, Y5, Y3
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y3, Y4
 	VBLENDVPS    Y2, Y3, Y5, Y3
 	VDIVPS       Y4, Y3, Y3
@@ -3945,39 +3669,37 @@ loop:
 	VMOVUPS      32(BX), Y3
 	ADDQ         $0x40, BX
 	VMULPS       Y2, Y2, Y4
-	VMOVUPS      constants<>+1152(SB), Y5
-	VFMADD231PS  constants<>+1216(SB), Y4, Y5
+	VMOVUPS      constants<>+1088(SB), Y5
+	VFMADD231PS  constants<>+1152(SB), Y4, Y5
 	VMULPS       Y2, Y5, Y5
-	VMOVUPS      constants<>+1152(SB), Y6
-	VFMADD132PS  constants<>+1184(SB), Y6, Y4
+	VMOVUPS      constants<>+1088(SB), Y6
+	VFMADD132PS  constants<>+1120(SB), Y6, Y4
 	VMULPS       Y2, Y4, Y4
 	VMOVAPS      Y5, Y2
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+1152(SB), Y6
-	VFMADD231PS  constants<>+1216(SB), Y5, Y6
+	VMOVUPS      constants<>+1088(SB), Y6
+	VFMADD231PS  constants<>+1152(SB), Y5, Y6
 	VMULPS       Y3, Y6, Y6
-	VMOVUPS      constants<>+1152(SB), Y7
-	VFMADD132PS  constants<>+1184(SB), Y7, Y5
+	VMOVUPS      constants<>+1088(SB), Y7
+	VFMADD132PS  constants<>+1120(SB), Y7, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVAPS      Y6, Y3
 	VORPS        constants<>+0(SB), Y4, Y6
 	VORPS        constants<>+0(SB), Y5, Y7
-	VMOVUPS      constants<>+32(SB), Y8
-	VMOVUPS      constants<>+32(SB), Y9
-	VMINPS       Y6, Y8, Y6
-	VMINPS       Y7, Y9, Y7
+	VMOVUPS      constants<>+32(SB), Y10
+	VMOVUPS      constants<>+32(SB), Y11
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y11, Y7
 	VMOVUPS      constants<>+64(SB), Y8
 	VMOVUPS      constants<>+64(SB), Y9
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VMULPS       constants<>+96(SB), Y6, Y8
-	VMULPS       constants<>+96(SB), Y7, Y9
-	VROUNDPS     $0x08, Y8, Y8
-	VROUNDPS     $0x08, Y9, Y9
-	VFNMADD231PS constants<>+128(SB), Y8, Y6
-	VFNMADD231PS constants<>+128(SB), Y9, Y7
-	VFNMADD231PS constants<>+160(SB), Y8, Y6
-	VFNMADD231PS constants<>+160(SB), Y9, Y7
+	VFMADD231PS  constants<>+96(SB), Y6, Y8
+	VFMADD231PS  constants<>+96(SB), Y7, Y9
+	VSUBPS       constants<>+64(SB), Y8, Y10
+	VSUBPS       constants<>+64(SB), Y9, Y11
+	VFNMADD231PS constants<>+128(SB), Y10, Y6
+	VFNMADD231PS constants<>+128(SB), Y11, Y7
+	VFNMADD231PS constants<>+160(SB), Y10, Y6
+	VFNMADD231PS constants<>+160(SB), Y11, Y7
 	VMOVUPS      constants<>+192(SB), Y10
 	VMOVUPS      constants<>+192(SB), Y11
 	VFMADD213PS  constants<>+224(SB), Y6, Y10
@@ -3990,43 +3712,27 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y7, Y11
 	VFMADD213PS  constants<>+352(SB), Y6, Y10
 	VFMADD213PS  constants<>+352(SB), Y7, Y11
-	VFMADD213PS  constants<>+384(SB), Y6, Y10
-	VFMADD213PS  constants<>+384(SB), Y7, Y11
-	VFMADD213PS  constants<>+384(SB), Y6, Y10
-	VFMADD213PS  constants<>+384(SB), Y7, Y11
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPADDD       constants<>+416(SB), Y8, Y8
+	VFMADD213PS  constants<>+352(SB), Y6, Y10
+	VFMADD213PS  constants<>+352(SB), Y7, Y11
 	VPSLLD       $0x17, Y8, Y8
-	VPADDD       constants<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y8, Y10, Y10
-	VMULPS       Y6, Y10, Y6
-	VCVTPS2DQ    Y9, Y9
-	VPSRAD       $0x01, Y9, Y7
-	VPSUBD       Y7, Y9, Y9
-	VPADDD       constants<>+416(SB), Y9, Y9
 	VPSLLD       $0x17, Y9, Y9
-	VPADDD       constants<>+416(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y9, Y11, Y11
-	VMULPS       Y7, Y11, Y7
-	VADDPS       constants<>+384(SB), Y6, Y10
-	VADDPS       constants<>+384(SB), Y7, Y11
-	VMOVUPS      constants<>+384(SB), Y8
+	VMULPS       Y8, Y10, Y6
+	VMULPS       Y9, Y11, Y7
+	VADDPS       constants<>+352(SB), Y6, Y10
+	VADDPS       constants<>+352(SB), Y7, Y11
+	VMOVUPS      constants<>+352(SB), Y8
 	VDIVPS       Y10, Y8, Y8
 	VDIVPS       Y10, Y6, Y10
-	VMOVUPS      constants<>+384(SB), Y9
+	VMOVUPS      constants<>+352(SB), Y9
 	VDIVPS       Y11, Y9, Y9
 	VDIVPS       Y11, Y7, Y11
 	VBLENDVPS    Y4, Y10, Y8, Y6
 	VBLENDVPS    Y4, Y8, Y10, Y10
 	VBLENDVPS    Y5, Y11, Y9, Y7
 	VBLENDVPS    Y5, Y9, Y11, Y11
-	VFMADD213PS  constants<>+384(SB), Y10, Y2
+	VFMADD213PS  constants<>+352(SB), Y10, Y2
 	VMULPS       Y6, Y2, Y2
-	VFMADD213PS  constants<>+384(SB), Y11, Y3
+	VFMADD213PS  constants<>+352(SB), Y11, Y3
 	VMULPS       Y7, Y3, Y3
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
@@ -4046,46 +3752,37 @@ vector:
 	VMOVUPS      (BX), Y1
 	ADDQ         $0x20, BX
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      constants<>+1152(SB), Y3
-	VFMADD231PS  constants<>+1216(SB), Y2, Y3
+	VMOVUPS      constants<>+1088(SB), Y3
+	VFMADD231PS  constants<>+1152(SB), Y2, Y3
 	VMULPS       Y1, Y3, Y3
-	VMOVUPS      constants<>+1152(SB), Y4
-	VFMADD132PS  constants<>+1184(SB), Y4, Y2
+	VMOVUPS      constants<>+1088(SB), Y4
+	VFMADD132PS  constants<>+1120(SB), Y4, Y2
 	VMULPS       Y1, Y2, Y2
 	VMOVAPS      Y3, Y1
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+384(SB), Y3, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
 	VBLENDVPS    Y2, Y4, Y5, Y5
-	VFMADD213PS  constants<>+384(SB), Y5, Y1
+	VFMADD213PS  constants<>+352(SB), Y5, Y1
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -4102,46 +3799,37 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      constants<>+1152(SB), Y4
-	VFMADD231PS  constants<>+1216(SB), Y3, Y4
+	VMOVUPS      constants<>+1088(SB), Y4
+	VFMADD231PS  constants<>+1152(SB), Y3, Y4
 	VMULPS       Y2, Y4, Y4
-	VMOVUPS      constants<>+1152(SB), Y5
-	VFMADD132PS  constants<>+1184(SB), Y5, Y3
+	VMOVUPS      constants<>+1088(SB), Y5
+	VFMADD132PS  constants<>+1120(SB), Y5, Y3
 	VMULPS       Y2, Y3, Y3
 	VMOVAPS      Y4, Y2
 	VORPS        constants<>+0(SB), Y3, Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y4, Y5, Y4
+	VMOVUPS      constants<>+32(SB), Y6
+	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       constants<>+96(SB), Y4, Y5
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y5, Y4
-	VFNMADD231PS constants<>+160(SB), Y5, Y4
+	VFMADD231PS  constants<>+96(SB), Y4, Y5
+	VSUBPS       constants<>+64(SB), Y5, Y6
+	VFNMADD231PS constants<>+128(SB), Y6, Y4
+	VFNMADD231PS constants<>+160(SB), Y6, Y4
 	VMOVUPS      constants<>+192(SB), Y6
 	VFMADD213PS  constants<>+224(SB), Y4, Y6
 	VFMADD213PS  constants<>+256(SB), Y4, Y6
 	VFMADD213PS  constants<>+288(SB), Y4, Y6
 	VFMADD213PS  constants<>+320(SB), Y4, Y6
 	VFMADD213PS  constants<>+352(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VFMADD213PS  constants<>+384(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
+	VFMADD213PS  constants<>+352(SB), Y4, Y6
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y4, Y6, Y4
-	VADDPS       constants<>+384(SB), Y4, Y6
-	VMOVUPS      constants<>+384(SB), Y5
+	VMULPS       Y5, Y6, Y4
+	VADDPS       constants<>+352(SB), Y4, Y6
+	VMOVUPS      constants<>+352(SB), Y5
 	VDIVPS       Y6, Y5, Y5
 	VDIVPS       Y6, Y4, Y6
 	VBLENDVPS    Y3, Y6, Y5, Y4
 	VBLENDVPS    Y3, Y5, Y6, Y6
-	VFMADD213PS  constants<>+384(SB), Y6, Y2
+	VFMADD213PS  constants<>+352(SB), Y6, Y2
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
@@ -4166,22 +3854,20 @@ loop:
 	ADDQ         $0x40, DX
 	VORPS        constants<>+0(SB), Y0, Y2
 	VORPS        constants<>+0(SB), Y1, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+96(SB), Y2, Y4
-	VMULPS       constants<>+96(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y2
-	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
 	VMOVUPS      constants<>+192(SB), Y6
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
@@ -4194,46 +3880,30 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VADDPS       constants<>+1248(SB), Y2, Y4
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VADDPS       constants<>+1184(SB), Y2, Y4
 	VMULPS       Y2, Y4, Y4
 	VADDPS       Y2, Y2, Y5
-	VADDPS       constants<>+384(SB), Y5, Y5
+	VADDPS       constants<>+352(SB), Y5, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMULPS       Y2, Y2, Y6
-	VMOVUPS      constants<>+384(SB), Y5
+	VMOVUPS      constants<>+352(SB), Y5
 	VBLENDVPS    Y0, Y5, Y6, Y5
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y4, Y5, Y5
 	VBLENDVPS    Y0, Y2, Y6, Y6
-	VADDPS       constants<>+1248(SB), Y3, Y2
+	VADDPS       constants<>+1184(SB), Y3, Y2
 	VMULPS       Y3, Y2, Y2
 	VADDPS       Y3, Y3, Y6
-	VADDPS       constants<>+384(SB), Y6, Y6
+	VADDPS       constants<>+352(SB), Y6, Y6
 	VBLENDVPS    Y1, Y2, Y6, Y2
 	VMULPS       Y3, Y3, Y7
-	VMOVUPS      constants<>+384(SB), Y6
+	VMOVUPS      constants<>+352(SB), Y6
 	VBLENDVPS    Y1, Y6, Y7, Y6
 	VADDPS       Y6, Y6, Y6
 	VADDPS       Y2, Y6, Y6
@@ -4256,38 +3926,29 @@ vector:
 	VMOVUPS      (DX), Y0
 	ADDQ         $0x20, DX
 	VORPS        constants<>+0(SB), Y0, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+64(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+96(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VFMADD231PS  constants<>+96(SB), Y1, Y2
+	VSUBPS       constants<>+64(SB), Y2, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y1
+	VFNMADD231PS constants<>+160(SB), Y3, Y1
 	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+1248(SB), Y1, Y2
+	VMULPS       Y2, Y3, Y1
+	VADDPS       constants<>+1184(SB), Y1, Y2
 	VMULPS       Y1, Y2, Y2
 	VADDPS       Y1, Y1, Y3
-	VADDPS       constants<>+384(SB), Y3, Y3
+	VADDPS       constants<>+352(SB), Y3, Y3
 	VBLENDVPS    Y0, Y2, Y3, Y2
 	VMULPS       Y1, Y1, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMOVUPS      constants<>+352(SB), Y3
 	VBLENDVPS    Y0, Y3, Y4, Y3
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y2, Y3, Y3
@@ -4307,38 +3968,29 @@ tail:
 	VMOVUPS      32(BX)(CX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+1248(SB), Y2, Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+1184(SB), Y2, Y3
 	VMULPS       Y2, Y3, Y3
 	VADDPS       Y2, Y2, Y4
-	VADDPS       constants<>+384(SB), Y4, Y4
+	VADDPS       constants<>+352(SB), Y4, Y4
 	VBLENDVPS    Y1, Y3, Y4, Y3
 	VMULPS       Y2, Y2, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+352(SB), Y4
 	VBLENDVPS    Y1, Y4, Y5, Y4
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y3, Y4, Y4
@@ -4371,22 +4023,20 @@ loop:
 	ADDQ         $0x40, BX
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -4399,60 +4049,44 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+1248(SB), Y4, Y6
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VADDPS       constants<>+1184(SB), Y4, Y6
 	VMULPS       Y4, Y6, Y6
 	VADDPS       Y4, Y4, Y8
-	VADDPS       constants<>+384(SB), Y8, Y8
+	VADDPS       constants<>+352(SB), Y8, Y8
 	VBLENDVPS    Y2, Y6, Y8, Y6
 	VMULPS       Y4, Y4, Y10
-	VMOVUPS      constants<>+384(SB), Y8
+	VMOVUPS      constants<>+352(SB), Y8
 	VBLENDVPS    Y2, Y8, Y10, Y8
 	VADDPS       Y8, Y8, Y8
 	VADDPS       Y6, Y8, Y8
 	VBLENDVPS    Y2, Y4, Y10, Y10
-	VADDPS       constants<>+1248(SB), Y5, Y7
+	VADDPS       constants<>+1184(SB), Y5, Y7
 	VMULPS       Y5, Y7, Y7
 	VADDPS       Y5, Y5, Y9
-	VADDPS       constants<>+384(SB), Y9, Y9
+	VADDPS       constants<>+352(SB), Y9, Y9
 	VBLENDVPS    Y3, Y7, Y9, Y7
 	VMULPS       Y5, Y5, Y11
-	VMOVUPS      constants<>+384(SB), Y9
+	VMOVUPS      constants<>+352(SB), Y9
 	VBLENDVPS    Y3, Y9, Y11, Y9
 	VADDPS       Y9, Y9, Y9
 	VADDPS       Y7, Y9, Y9
 	VBLENDVPS    Y3, Y5, Y11, Y11
-	VADDPS       constants<>+384(SB), Y4, Y4
+	VADDPS       constants<>+352(SB), Y4, Y4
 	VMULPS       Y10, Y4, Y4
-	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       constants<>+576(SB), Y2, Y2
 	VMULPS       Y4, Y2, Y2
 	VDIVPS       Y8, Y2, Y2
 	VADDPS       Y6, Y2, Y2
 	VDIVPS       Y8, Y2, Y2
-	VADDPS       constants<>+384(SB), Y5, Y5
+	VADDPS       constants<>+352(SB), Y5, Y5
 	VMULPS       Y11, Y5, Y5
-	VMULPS       constants<>+640(SB), Y3, Y3
+	VMULPS       constants<>+576(SB), Y3, Y3
 	VMULPS       Y5, Y3, Y3
 	VDIVPS       Y9, Y3, Y3
 	VADDPS       Y7, Y3, Y3
@@ -4475,45 +4109,36 @@ vector:
 	VMOVUPS      (BX), Y1
 	ADDQ         $0x20, BX
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+1248(SB), Y2, Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+1184(SB), Y2, Y3
 	VMULPS       Y2, Y3, Y3
 	VADDPS       Y2, Y2, Y4
-	VADDPS       constants<>+384(SB), Y4, Y4
+	VADDPS       constants<>+352(SB), Y4, Y4
 	VBLENDVPS    Y1, Y3, Y4, Y3
 	VMULPS       Y2, Y2, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMOVUPS      constants<>+352(SB), Y4
 	VBLENDVPS    Y1, Y4, Y5, Y4
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y3, Y4, Y4
 	VBLENDVPS    Y1, Y2, Y5, Y5
-	VADDPS       constants<>+384(SB), Y2, Y2
+	VADDPS       constants<>+352(SB), Y2, Y2
 	VMULPS       Y5, Y2, Y2
-	VMULPS       constants<>+640(SB), Y1, Y1
+	VMULPS       constants<>+576(SB), Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VDIVPS       Y4, Y1, Y1
 	VADDPS       Y3, Y1, Y1
@@ -4533,45 +4158,36 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+1248(SB), Y3, Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+1184(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y3, Y3, Y5
-	VADDPS       constants<>+384(SB), Y5, Y5
+	VADDPS       constants<>+352(SB), Y5, Y5
 	VBLENDVPS    Y2, Y4, Y5, Y4
 	VMULPS       Y3, Y3, Y6
-	VMOVUPS      constants<>+384(SB), Y5
+	VMOVUPS      constants<>+352(SB), Y5
 	VBLENDVPS    Y2, Y5, Y6, Y5
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y4, Y5, Y5
 	VBLENDVPS    Y2, Y3, Y6, Y6
-	VADDPS       constants<>+384(SB), Y3, Y3
+	VADDPS       constants<>+352(SB), Y3, Y3
 	VMULPS       Y6, Y3, Y3
-	VMULPS       constants<>+640(SB), Y2, Y2
+	VMULPS       constants<>+576(SB), Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VDIVPS       Y5, Y2, Y2
 	VADDPS       Y4, Y2, Y2
@@ -4609,22 +4225,20 @@ loop:
 	VFMADD213PS  Y5, Y3, Y1
 	VORPS        constants<>+0(SB), Y0, Y2
 	VORPS        constants<>+0(SB), Y1, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VMINPS       Y2, Y4, Y2
-	VMINPS       Y3, Y5, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMOVUPS      constants<>+64(SB), Y5
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y5, Y3
-	VMULPS       constants<>+96(SB), Y2, Y4
-	VMULPS       constants<>+96(SB), Y3, Y5
-	VROUNDPS     $0x08, Y4, Y4
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS constants<>+128(SB), Y4, Y2
-	VFNMADD231PS constants<>+128(SB), Y5, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y2
-	VFNMADD231PS constants<>+160(SB), Y5, Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
 	VMOVUPS      constants<>+192(SB), Y6
 	VMOVUPS      constants<>+192(SB), Y7
 	VFMADD213PS  constants<>+224(SB), Y2, Y6
@@ -4637,33 +4251,17 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y2
-	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y2, Y6, Y2
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y7, Y3
-	VMOVUPS      constants<>+384(SB), Y5
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y2, Y4
 	VBLENDVPS    Y0, Y2, Y5, Y2
 	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      constants<>+384(SB), Y5
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       Y5, Y3, Y4
 	VBLENDVPS    Y1, Y3, Y5, Y3
 	VDIVPS       Y4, Y3, Y3
@@ -4688,32 +4286,23 @@ vector:
 	ADDQ         $0x20, SI
 	VFMADD213PS  Y2, Y1, Y0
 	VORPS        constants<>+0(SB), Y0, Y1
-	VMOVUPS      constants<>+32(SB), Y2
-	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constants<>+32(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+64(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       constants<>+96(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS constants<>+128(SB), Y2, Y1
-	VFNMADD231PS constants<>+160(SB), Y2, Y1
+	VFMADD231PS  constants<>+96(SB), Y1, Y2
+	VSUBPS       constants<>+64(SB), Y2, Y3
+	VFNMADD231PS constants<>+128(SB), Y3, Y1
+	VFNMADD231PS constants<>+160(SB), Y3, Y1
 	VMOVUPS      constants<>+192(SB), Y3
 	VFMADD213PS  constants<>+224(SB), Y1, Y3
 	VFMADD213PS  constants<>+256(SB), Y1, Y3
 	VFMADD213PS  constants<>+288(SB), Y1, Y3
 	VFMADD213PS  constants<>+320(SB), Y1, Y3
 	VFMADD213PS  constants<>+352(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VFMADD213PS  constants<>+384(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VFMADD213PS  constants<>+352(SB), Y1, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       constants<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y2, Y3, Y1
+	VMOVUPS      constants<>+352(SB), Y3
 	VADDPS       Y3, Y1, Y2
 	VBLENDVPS    Y0, Y1, Y3, Y1
 	VDIVPS       Y2, Y1, Y1
@@ -4734,32 +4323,23 @@ tail:
 	VMASKMOVPS   (SI), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y3, Y4, Y2
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       Y4, Y2, Y3
 	VBLENDVPS    Y1, Y2, Y4, Y2
 	VDIVPS       Y3, Y2, Y2
@@ -4799,22 +4379,20 @@ loop:
 	VFMADD213PS  Y7, Y5, Y3
 	VORPS        constants<>+0(SB), Y2, Y4
 	VORPS        constants<>+0(SB), Y3, Y5
-	VMOVUPS      constants<>+32(SB), Y6
-	VMOVUPS      constants<>+32(SB), Y7
-	VMINPS       Y4, Y6, Y4
-	VMINPS       Y5, Y7, Y5
+	VMOVUPS      constants<>+32(SB), Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y9, Y5
 	VMOVUPS      constants<>+64(SB), Y6
 	VMOVUPS      constants<>+64(SB), Y7
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMULPS       constants<>+96(SB), Y4, Y6
-	VMULPS       constants<>+96(SB), Y5, Y7
-	VROUNDPS     $0x08, Y6, Y6
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS constants<>+128(SB), Y6, Y4
-	VFNMADD231PS constants<>+128(SB), Y7, Y5
-	VFNMADD231PS constants<>+160(SB), Y6, Y4
-	VFNMADD231PS constants<>+160(SB), Y7, Y5
+	VFMADD231PS  constants<>+96(SB), Y4, Y6
+	VFMADD231PS  constants<>+96(SB), Y5, Y7
+	VSUBPS       constants<>+64(SB), Y6, Y8
+	VSUBPS       constants<>+64(SB), Y7, Y9
+	VFNMADD231PS constants<>+128(SB), Y8, Y4
+	VFNMADD231PS constants<>+128(SB), Y9, Y5
+	VFNMADD231PS constants<>+160(SB), Y8, Y4
+	VFNMADD231PS constants<>+160(SB), Y9, Y5
 	VMOVUPS      constants<>+192(SB), Y8
 	VMOVUPS      constants<>+192(SB), Y9
 	VFMADD213PS  constants<>+224(SB), Y4, Y8
@@ -4827,43 +4405,27 @@ loop:
 	VFMADD213PS  constants<>+320(SB), Y5, Y9
 	VFMADD213PS  constants<>+352(SB), Y4, Y8
 	VFMADD213PS  constants<>+352(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VFMADD213PS  constants<>+384(SB), Y4, Y8
-	VFMADD213PS  constants<>+384(SB), Y5, Y9
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y4
-	VPSUBD       Y4, Y6, Y6
-	VPADDD       constants<>+416(SB), Y6, Y6
+	VFMADD213PS  constants<>+352(SB), Y4, Y8
+	VFMADD213PS  constants<>+352(SB), Y5, Y9
 	VPSLLD       $0x17, Y6, Y6
-	VPADDD       constants<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y4, Y8, Y4
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y5
-	VPSUBD       Y5, Y7, Y7
-	VPADDD       constants<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       constants<>+416(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y5, Y9, Y5
-	VADDPS       constants<>+384(SB), Y4, Y8
-	VADDPS       constants<>+384(SB), Y5, Y9
-	VMOVUPS      constants<>+384(SB), Y6
+	VMULPS       Y6, Y8, Y4
+	VMULPS       Y7, Y9, Y5
+	VADDPS       constants<>+352(SB), Y4, Y8
+	VADDPS       constants<>+352(SB), Y5, Y9
+	VMOVUPS      constants<>+352(SB), Y6
 	VDIVPS       Y8, Y6, Y6
 	VDIVPS       Y8, Y4, Y8
-	VMOVUPS      constants<>+384(SB), Y7
+	VMOVUPS      constants<>+352(SB), Y7
 	VDIVPS       Y9, Y7, Y7
 	VDIVPS       Y9, Y5, Y9
 	VBLENDVPS    Y2, Y8, Y6, Y4
 	VBLENDVPS    Y2, Y6, Y8, Y8
 	VBLENDVPS    Y3, Y9, Y7, Y5
 	VBLENDVPS    Y3, Y7, Y9, Y9
-	VFMADD213PS  constants<>+384(SB), Y8, Y2
+	VFMADD213PS  constants<>+352(SB), Y8, Y2
 	VMULPS       Y4, Y2, Y2
-	VFMADD213PS  constants<>+384(SB), Y9, Y3
+	VFMADD213PS  constants<>+352(SB), Y9, Y3
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y3, Y3
@@ -4888,38 +4450,29 @@ vector:
 	ADDQ         $0x20, DI
 	VFMADD213PS  Y3, Y2, Y1
 	VORPS        constants<>+0(SB), Y1, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VMINPS       Y2, Y3, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       constants<>+96(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS constants<>+128(SB), Y3, Y2
-	VFNMADD231PS constants<>+160(SB), Y3, Y2
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y2, Y4
 	VFMADD213PS  constants<>+256(SB), Y2, Y4
 	VFMADD213PS  constants<>+288(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+384(SB), Y2, Y4
-	VMOVUPS      constants<>+384(SB), Y3
+	VMULPS       Y3, Y4, Y2
+	VADDPS       constants<>+352(SB), Y2, Y4
+	VMOVUPS      constants<>+352(SB), Y3
 	VDIVPS       Y4, Y3, Y3
 	VDIVPS       Y4, Y2, Y4
 	VBLENDVPS    Y1, Y4, Y3, Y2
 	VBLENDVPS    Y1, Y3, Y4, Y4
-	VFMADD213PS  constants<>+384(SB), Y4, Y1
+	VFMADD213PS  constants<>+352(SB), Y4, Y1
 	VMULPS       Y2, Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -4939,38 +4492,29 @@ tail:
 	VMASKMOVPS   (DI), Y0, Y4
 	VFMADD213PS  Y4, Y3, Y2
 	VORPS        constants<>+0(SB), Y2, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMINPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+32(SB), Y5
+	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       constants<>+96(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS constants<>+128(SB), Y4, Y3
-	VFNMADD231PS constants<>+160(SB), Y4, Y3
+	VFMADD231PS  constants<>+96(SB), Y3, Y4
+	VSUBPS       constants<>+64(SB), Y4, Y5
+	VFNMADD231PS constants<>+128(SB), Y5, Y3
+	VFNMADD231PS constants<>+160(SB), Y5, Y3
 	VMOVUPS      constants<>+192(SB), Y5
 	VFMADD213PS  constants<>+224(SB), Y3, Y5
 	VFMADD213PS  constants<>+256(SB), Y3, Y5
 	VFMADD213PS  constants<>+288(SB), Y3, Y5
 	VFMADD213PS  constants<>+320(SB), Y3, Y5
 	VFMADD213PS  constants<>+352(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VFMADD213PS  constants<>+384(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       constants<>+384(SB), Y3, Y5
-	VMOVUPS      constants<>+384(SB), Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       constants<>+352(SB), Y3, Y5
+	VMOVUPS      constants<>+352(SB), Y4
 	VDIVPS       Y5, Y4, Y4
 	VDIVPS       Y5, Y3, Y5
 	VBLENDVPS    Y2, Y5, Y4, Y3
 	VBLENDVPS    Y2, Y4, Y5, Y5
-	VFMADD213PS  constants<>+384(SB), Y5, Y2
+	VFMADD213PS  constants<>+352(SB), Y5, Y2
 	VMULPS       Y3, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)
@@ -5076,12 +4620,12 @@ loop:
 	ADDQ         $0x40, DX
 	VSUBPS       Y0, Y2, Y2
 	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VMOVUPS      constants<>+32(SB), Y5
+	VMOVUPS      constants<>+1216(SB), Y4
+	VMOVUPS      constants<>+1216(SB), Y5
 	VMINPS       Y2, Y4, Y2
 	VMINPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMOVUPS      constants<>+64(SB), Y5
+	VMOVUPS      constants<>+1248(SB), Y4
+	VMOVUPS      constants<>+1248(SB), Y5
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y5, Y3
 	VMULPS       constants<>+96(SB), Y2, Y4
@@ -5092,37 +4636,37 @@ loop:
 	VFNMADD231PS constants<>+128(SB), Y5, Y3
 	VFNMADD231PS constants<>+160(SB), Y4, Y2
 	VFNMADD231PS constants<>+160(SB), Y5, Y3
-	VMOVUPS      constants<>+192(SB), Y6
-	VMOVUPS      constants<>+192(SB), Y7
-	VFMADD213PS  constants<>+224(SB), Y2, Y6
-	VFMADD213PS  constants<>+224(SB), Y3, Y7
-	VFMADD213PS  constants<>+256(SB), Y2, Y6
-	VFMADD213PS  constants<>+256(SB), Y3, Y7
-	VFMADD213PS  constants<>+288(SB), Y2, Y6
-	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VMOVUPS      constants<>+1280(SB), Y6
+	VMOVUPS      constants<>+1280(SB), Y7
+	VFMADD213PS  constants<>+1312(SB), Y2, Y6
+	VFMADD213PS  constants<>+1312(SB), Y3, Y7
+	VFMADD213PS  constants<>+1344(SB), Y2, Y6
+	VFMADD213PS  constants<>+1344(SB), Y3, Y7
+	VFMADD213PS  constants<>+1376(SB), Y2, Y6
+	VFMADD213PS  constants<>+1376(SB), Y3, Y7
+	VFMADD213PS  constants<>+1408(SB), Y2, Y6
+	VFMADD213PS  constants<>+1408(SB), Y3, Y7
 	VFMADD213PS  constants<>+320(SB), Y2, Y6
 	VFMADD213PS  constants<>+320(SB), Y3, Y7
 	VFMADD213PS  constants<>+352(SB), Y2, Y6
 	VFMADD213PS  constants<>+352(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
-	VFMADD213PS  constants<>+384(SB), Y2, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
 	VCVTPS2DQ    Y4, Y4
 	VPSRAD       $0x01, Y4, Y2
 	VPSUBD       Y2, Y4, Y4
-	VPADDD       constants<>+416(SB), Y4, Y4
+	VPADDD       constants<>+1440(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VPADDD       constants<>+1440(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y4, Y6, Y6
 	VMULPS       Y2, Y6, Y2
 	VCVTPS2DQ    Y5, Y5
 	VPSRAD       $0x01, Y5, Y3
 	VPSUBD       Y3, Y5, Y5
-	VPADDD       constants<>+416(SB), Y5, Y5
+	VPADDD       constants<>+1440(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VPADDD       constants<>+1440(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y5, Y7, Y7
 	VMULPS       Y3, Y7, Y3
@@ -5142,28 +4686,28 @@ vector:
 	VMOVUPS      (DX), Y2
 	ADDQ         $0x20, DX
 	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      constants<>+32(SB), Y3
+	VMOVUPS      constants<>+1216(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VMOVUPS      constants<>+64(SB), Y3
+	VMOVUPS      constants<>+1248(SB), Y3
 	VMAXPS       Y2, Y3, Y2
 	VMULPS       constants<>+96(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
 	VFNMADD231PS constants<>+128(SB), Y3, Y2
 	VFNMADD231PS constants<>+160(SB), Y3, Y2
-	VMOVUPS      constants<>+192(SB), Y4
-	VFMADD213PS  constants<>+224(SB), Y2, Y4
-	VFMADD213PS  constants<>+256(SB), Y2, Y4
-	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VMOVUPS      constants<>+1280(SB), Y4
+	VFMADD213PS  constants<>+1312(SB), Y2, Y4
+	VFMADD213PS  constants<>+1344(SB), Y2, Y4
+	VFMADD213PS  constants<>+1376(SB), Y2, Y4
+	VFMADD213PS  constants<>+1408(SB), Y2, Y4
 	VFMADD213PS  constants<>+320(SB), Y2, Y4
 	VFMADD213PS  constants<>+352(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
-	VFMADD213PS  constants<>+384(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
 	VCVTPS2DQ    Y3, Y3
 	VPSRAD       $0x01, Y3, Y2
 	VPSUBD       Y2, Y3, Y3
-	VPADDD       constants<>+416(SB), Y3, Y3
+	VPADDD       constants<>+1440(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constants<>+416(SB), Y2, Y2
+	VPADDD       constants<>+1440(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y2
@@ -5181,31 +4725,157 @@ tail:
 	VMOVUPS      32(BX)(CX*4), Y2
 	VMASKMOVPS   (DX), Y2, Y3
 	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constants<>+32(SB), Y0
+	VMOVUPS      constants<>+1216(SB), Y0
 	VMINPS       Y3, Y0, Y3
-	VMOVUPS      constants<>+64(SB), Y0
+	VMOVUPS      constants<>+1248(SB), Y0
 	VMAXPS       Y3, Y0, Y3
 	VMULPS       constants<>+96(SB), Y3, Y0
 	VROUNDPS     $0x08, Y0, Y0
 	VFNMADD231PS constants<>+128(SB), Y0, Y3
 	VFNMADD231PS constants<>+160(SB), Y0, Y3
+	VMOVUPS      constants<>+1280(SB), Y4
+	VFMADD213PS  constants<>+1312(SB), Y3, Y4
+	VFMADD213PS  constants<>+1344(SB), Y3, Y4
+	VFMADD213PS  constants<>+1376(SB), Y3, Y4
+	VFMADD213PS  constants<>+1408(SB), Y3, Y4
+	VFMADD213PS  constants<>+320(SB), Y3, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       constants<>+1440(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       constants<>+1440(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y3, Y4, Y3
+	VMASKMOVPS   Y3, Y2, (AX)
+	VANDPS       Y2, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+
+done:
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDSS       X0, X1, X1
+	MOVSS        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func decayAVX2(dst *float32, src *float32, n int, shift float32) (sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·decayAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         src+8(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         $0x40, DX
+	VSUBPS       Y0, Y2, Y2
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y6
+	VMOVUPS      constants<>+32(SB), Y7
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y7, Y3
+	VMOVUPS      constants<>+64(SB), Y4
+	VMOVUPS      constants<>+64(SB), Y5
+	VFMADD231PS  constants<>+96(SB), Y2, Y4
+	VFMADD231PS  constants<>+96(SB), Y3, Y5
+	VSUBPS       constants<>+64(SB), Y4, Y6
+	VSUBPS       constants<>+64(SB), Y5, Y7
+	VFNMADD231PS constants<>+128(SB), Y6, Y2
+	VFNMADD231PS constants<>+128(SB), Y7, Y3
+	VFNMADD231PS constants<>+160(SB), Y6, Y2
+	VFNMADD231PS constants<>+160(SB), Y7, Y3
+	VMOVUPS      constants<>+192(SB), Y6
+	VMOVUPS      constants<>+192(SB), Y7
+	VFMADD213PS  constants<>+224(SB), Y2, Y6
+	VFMADD213PS  constants<>+224(SB), Y3, Y7
+	VFMADD213PS  constants<>+256(SB), Y2, Y6
+	VFMADD213PS  constants<>+256(SB), Y3, Y7
+	VFMADD213PS  constants<>+288(SB), Y2, Y6
+	VFMADD213PS  constants<>+288(SB), Y3, Y7
+	VFMADD213PS  constants<>+320(SB), Y2, Y6
+	VFMADD213PS  constants<>+320(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VFMADD213PS  constants<>+352(SB), Y2, Y6
+	VFMADD213PS  constants<>+352(SB), Y3, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 32(AX)
+	VADDPS       Y3, Y1, Y1
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS      (DX), Y2
+	ADDQ         $0x20, DX
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      constants<>+64(SB), Y3
+	VFMADD231PS  constants<>+96(SB), Y2, Y3
+	VSUBPS       constants<>+64(SB), Y3, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y2
+	VFNMADD231PS constants<>+160(SB), Y4, Y2
+	VMOVUPS      constants<>+192(SB), Y4
+	VFMADD213PS  constants<>+224(SB), Y2, Y4
+	VFMADD213PS  constants<>+256(SB), Y2, Y4
+	VFMADD213PS  constants<>+288(SB), Y2, Y4
+	VFMADD213PS  constants<>+320(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VFMADD213PS  constants<>+352(SB), Y2, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y2
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          vector
+
+tail:
+	ADDQ         $0x08, CX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y2
+	VMASKMOVPS   (DX), Y2, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      constants<>+64(SB), Y0
+	VFMADD231PS  constants<>+96(SB), Y3, Y0
+	VSUBPS       constants<>+64(SB), Y0, Y4
+	VFNMADD231PS constants<>+128(SB), Y4, Y3
+	VFNMADD231PS constants<>+160(SB), Y4, Y3
 	VMOVUPS      constants<>+192(SB), Y4
 	VFMADD213PS  constants<>+224(SB), Y3, Y4
 	VFMADD213PS  constants<>+256(SB), Y3, Y4
 	VFMADD213PS  constants<>+288(SB), Y3, Y4
 	VFMADD213PS  constants<>+320(SB), Y3, Y4
 	VFMADD213PS  constants<>+352(SB), Y3, Y4
-	VFMADD213PS  constants<>+384(SB), Y3, Y4
-	VFMADD213PS  constants<>+384(SB), Y3, Y4
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPADDD       constants<>+416(SB), Y0, Y0
+	VFMADD213PS  constants<>+352(SB), Y3, Y4
 	VPSLLD       $0x17, Y0, Y0
-	VPADDD       constants<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y0, Y4, Y4
-	VMULPS       Y3, Y4, Y3
+	VMULPS       Y0, Y4, Y3
 	VMASKMOVPS   Y3, Y2, (AX)
 	VANDPS       Y2, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -5226,8 +4896,8 @@ done:
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
-	VMOVUPS constants<>+1280(SB), Y0
-	VMOVUPS constants<>+1280(SB), Y1
+	VMOVUPS constants<>+1472(SB), Y0
+	VMOVUPS constants<>+1472(SB), Y1
 	SUBQ    $0x10, CX
 	JL      fewer
 
@@ -5738,25 +5408,25 @@ channels:
 	MOVQ         240(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, (DI)
 	VMOVUPS      Y8, 192(DI)
 	VMOVUPS      Y6, 384(DI)
@@ -5776,25 +5446,25 @@ channels:
 	MOVQ         248(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, 32(DI)
 	VMOVUPS      Y8, 224(DI)
 	VMOVUPS      Y6, 416(DI)
@@ -5814,25 +5484,25 @@ channels:
 	MOVQ         256(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, 64(DI)
 	VMOVUPS      Y8, 256(DI)
 	VMOVUPS      Y6, 448(DI)
@@ -5852,25 +5522,25 @@ channels:
 	MOVQ         264(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, 96(DI)
 	VMOVUPS      Y8, 288(DI)
 	VMOVUPS      Y6, 480(DI)
@@ -5890,25 +5560,25 @@ channels:
 	MOVQ         272(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, 128(DI)
 	VMOVUPS      Y8, 320(DI)
 	VMOVUPS      Y6, 512(DI)
@@ -5928,25 +5598,25 @@ channels:
 	MOVQ         280(DX), R8
 	VMOVUPS      (R8)(BX*1), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	VMOVUPS      Y4, 160(DI)
 	VMOVUPS      Y8, 352(DI)
 	VMOVUPS      Y6, 544(DI)
@@ -5960,25 +5630,25 @@ channels:
 	VMOVUPS      128(DI), Y4
 	VMOVUPS      160(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	MOVQ         AX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -5998,25 +5668,25 @@ channels:
 	VMOVUPS      320(DI), Y4
 	VMOVUPS      352(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	ADDQ         CX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -6036,25 +5706,25 @@ channels:
 	VMOVUPS      512(DI), Y4
 	VMOVUPS      544(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	ADDQ         CX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -6074,25 +5744,25 @@ channels:
 	VMOVUPS      704(DI), Y4
 	VMOVUPS      736(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	ADDQ         CX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -6112,25 +5782,25 @@ channels:
 	VMOVUPS      896(DI), Y4
 	VMOVUPS      928(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	ADDQ         CX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -6150,25 +5820,25 @@ channels:
 	VMOVUPS      1088(DI), Y4
 	VMOVUPS      1120(DI), Y5
 	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1312(SB), Y2, Y6
+	VFMADD231PS  constants<>+1504(SB), Y2, Y6
 	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1312(SB), Y1, Y7
+	VFMADD231PS  constants<>+1504(SB), Y1, Y7
 	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1344(SB), Y7, Y8
-	VFNMADD231PS constants<>+1344(SB), Y7, Y6
+	VFMADD231PS  constants<>+1536(SB), Y7, Y8
+	VFNMADD231PS constants<>+1536(SB), Y7, Y6
 	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1376(SB), Y2, Y7
+	VFMADD231PS  constants<>+1568(SB), Y2, Y7
 	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1376(SB), Y1, Y9
+	VFMADD231PS  constants<>+1568(SB), Y1, Y9
 	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1408(SB), Y9, Y10
-	VFNMADD231PS constants<>+1408(SB), Y9, Y7
+	VFMADD231PS  constants<>+1600(SB), Y9, Y10
+	VFNMADD231PS constants<>+1600(SB), Y9, Y7
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1440(SB), Y2, Y4
-	VFMADD231PS  constants<>+1472(SB), Y0, Y4
+	VFMADD231PS  constants<>+1632(SB), Y2, Y4
+	VFMADD231PS  constants<>+1664(SB), Y0, Y4
 	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1440(SB), Y3, Y0
-	VFMADD231PS  constants<>+1472(SB), Y1, Y0
+	VFMADD231PS  constants<>+1632(SB), Y3, Y0
+	VFMADD231PS  constants<>+1664(SB), Y1, Y0
 	ADDQ         CX, R8
 	VMOVUPS      Y4, (R8)
 	ADDQ         CX, R8
@@ -6208,17 +5878,17 @@ values:
 	VMOVUPS      (R9), Y1
 	ADDQ         R8, R9
 	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y4, 96(DI)
 	VMOVUPS      Y3, 192(DI)
@@ -6233,17 +5903,17 @@ values:
 	VMOVUPS      (R9), Y1
 	ADDQ         R8, R9
 	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	VMOVUPS      Y0, 32(DI)
 	VMOVUPS      Y4, 128(DI)
 	VMOVUPS      Y3, 224(DI)
@@ -6258,17 +5928,17 @@ values:
 	VMOVUPS      (R9), Y1
 	ADDQ         R8, R9
 	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	VMOVUPS      Y0, 64(DI)
 	VMOVUPS      Y4, 160(DI)
 	VMOVUPS      Y3, 256(DI)
@@ -6278,17 +5948,17 @@ values:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	VMOVUPS      64(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	MOVQ         AX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6304,17 +5974,17 @@ values:
 	VMOVUPS      96(DI), Y0
 	VMOVUPS      128(DI), Y1
 	VMOVUPS      160(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	ADDQ         CX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6330,17 +6000,17 @@ values:
 	VMOVUPS      192(DI), Y0
 	VMOVUPS      224(DI), Y1
 	VMOVUPS      256(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	ADDQ         CX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6356,17 +6026,17 @@ values:
 	VMOVUPS      288(DI), Y0
 	VMOVUPS      320(DI), Y1
 	VMOVUPS      352(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	ADDQ         CX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6382,17 +6052,17 @@ values:
 	VMOVUPS      384(DI), Y0
 	VMOVUPS      416(DI), Y1
 	VMOVUPS      448(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	ADDQ         CX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6408,17 +6078,17 @@ values:
 	VMOVUPS      480(DI), Y0
 	VMOVUPS      512(DI), Y1
 	VMOVUPS      544(DI), Y2
-	VMULPS       constants<>+1504(SB), Y0, Y3
-	VFMADD231PS  constants<>+1536(SB), Y2, Y3
+	VMULPS       constants<>+1696(SB), Y0, Y3
+	VFMADD231PS  constants<>+1728(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1568(SB), Y1, Y4
-	VFNMADD231PS constants<>+1568(SB), Y1, Y3
-	VMULPS       constants<>+1600(SB), Y0, Y5
-	VFMADD231PS  constants<>+1632(SB), Y2, Y5
+	VFMADD231PS  constants<>+1760(SB), Y1, Y4
+	VFNMADD231PS constants<>+1760(SB), Y1, Y3
+	VMULPS       constants<>+1792(SB), Y0, Y5
+	VFMADD231PS  constants<>+1824(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1664(SB), Y1, Y6
-	VFNMADD231PS constants<>+1664(SB), Y1, Y5
-	VMULPS       constants<>+1696(SB), Y0, Y0
+	VFMADD231PS  constants<>+1856(SB), Y1, Y6
+	VFNMADD231PS constants<>+1856(SB), Y1, Y5
+	VMULPS       constants<>+1888(SB), Y0, Y0
 	ADDQ         CX, R9
 	VMOVUPS      Y0, (R9)
 	ADDQ         CX, R9
@@ -6475,13 +6145,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, (SI)
 	VMOVUPS      Y4, 192(SI)
 	VMOVUPS      Y6, 384(SI)
@@ -6510,13 +6180,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, 32(SI)
 	VMOVUPS      Y4, 224(SI)
 	VMOVUPS      Y6, 416(SI)
@@ -6545,13 +6215,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, 64(SI)
 	VMOVUPS      Y4, 256(SI)
 	VMOVUPS      Y6, 448(SI)
@@ -6580,13 +6250,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, 96(SI)
 	VMOVUPS      Y4, 288(SI)
 	VMOVUPS      Y6, 480(SI)
@@ -6615,13 +6285,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, 128(SI)
 	VMOVUPS      Y4, 320(SI)
 	VMOVUPS      Y6, 512(SI)
@@ -6650,13 +6320,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	VMOVUPS      Y0, 160(SI)
 	VMOVUPS      Y4, 352(SI)
 	VMOVUPS      Y6, 544(SI)
@@ -6674,13 +6344,13 @@ channels:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	CMPQ         R9, $0x00
 	JLE          stored
 	VADDPS       (DX), Y0, Y0
@@ -6758,13 +6428,13 @@ next0:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	CMPQ         R9, $0x01
 	JLE          stored
 	MOVQ         row+8(FP), R13
@@ -6844,13 +6514,13 @@ next1:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	CMPQ         R9, $0x02
 	JLE          stored
 	MOVQ         row+8(FP), R13
@@ -6931,13 +6601,13 @@ next2:
 	VMOVAPS      Y0, Y0
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1344(SB), Y1, Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
-	VMULPS       constants<>+1728(SB), Y6, Y6
-	VFMADD231PS  constants<>+1760(SB), Y2, Y6
+	VMULPS       constants<>+1536(SB), Y1, Y4
+	VFMADD231PS  constants<>+1600(SB), Y3, Y4
+	VMULPS       constants<>+1920(SB), Y6, Y6
+	VFMADD231PS  constants<>+1952(SB), Y2, Y6
 	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1792(SB), Y1, Y2
-	VFMADD231PS  constants<>+1824(SB), Y3, Y2
+	VFMADD231PS  constants<>+1984(SB), Y1, Y2
+	VFMADD231PS  constants<>+2016(SB), Y3, Y2
 	CMPQ         R9, $0x03
 	JLE          stored
 	MOVQ         row+8(FP), R13
@@ -7037,15 +6707,15 @@ channels:
 	MOVQ        96(DX), R8
 	VMOVUPS     (R8)(BX*1), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	VMOVUPS     Y0, (DI)
@@ -7063,15 +6733,15 @@ channels:
 	MOVQ        104(DX), R8
 	VMOVUPS     (R8)(BX*1), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	VMOVUPS     Y0, 32(DI)
@@ -7089,15 +6759,15 @@ channels:
 	MOVQ        112(DX), R8
 	VMOVUPS     (R8)(BX*1), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	VMOVUPS     Y0, 64(DI)
@@ -7115,15 +6785,15 @@ channels:
 	MOVQ        120(DX), R8
 	VMOVUPS     (R8)(BX*1), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	VMOVUPS     Y0, 96(DI)
@@ -7137,15 +6807,15 @@ channels:
 	VMOVUPS     64(DI), Y2
 	VMOVUPS     96(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	MOVQ        AX, R8
@@ -7165,15 +6835,15 @@ channels:
 	VMOVUPS     192(DI), Y2
 	VMOVUPS     224(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	ADDQ        CX, R8
@@ -7193,15 +6863,15 @@ channels:
 	VMOVUPS     320(DI), Y2
 	VMOVUPS     352(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	ADDQ        CX, R8
@@ -7221,15 +6891,15 @@ channels:
 	VMOVUPS     448(DI), Y2
 	VMOVUPS     480(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	ADDQ        CX, R8
@@ -7249,15 +6919,15 @@ channels:
 	VMOVUPS     576(DI), Y2
 	VMOVUPS     608(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	ADDQ        CX, R8
@@ -7277,15 +6947,15 @@ channels:
 	VMOVUPS     704(DI), Y2
 	VMOVUPS     736(DI), Y3
 	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1728(SB), Y2, Y4
-	VMULPS      constants<>+1344(SB), Y1, Y5
-	VFMADD231PS constants<>+1792(SB), Y3, Y5
+	VFMADD231PS constants<>+1920(SB), Y2, Y4
+	VMULPS      constants<>+1536(SB), Y1, Y5
+	VFMADD231PS constants<>+1984(SB), Y3, Y5
 	VADDPS      Y5, Y4, Y6
 	VSUBPS      Y5, Y4, Y4
 	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1760(SB), Y2, Y5
-	VMULPS      constants<>+1408(SB), Y1, Y1
-	VFMADD231PS constants<>+1824(SB), Y3, Y1
+	VFMADD231PS constants<>+1952(SB), Y2, Y5
+	VMULPS      constants<>+1600(SB), Y1, Y1
+	VFMADD231PS constants<>+2016(SB), Y3, Y1
 	VADDPS      Y1, Y5, Y2
 	VSUBPS      Y1, Y5, Y1
 	ADDQ        CX, R8
@@ -7337,14 +7007,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, (DI)
 	VMOVUPS     Y1, 192(DI)
 	VMOVUPS     Y3, 384(DI)
@@ -7369,14 +7039,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, 32(DI)
 	VMOVUPS     Y1, 224(DI)
 	VMOVUPS     Y3, 416(DI)
@@ -7401,14 +7071,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, 64(DI)
 	VMOVUPS     Y1, 256(DI)
 	VMOVUPS     Y3, 448(DI)
@@ -7433,14 +7103,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, 96(DI)
 	VMOVUPS     Y1, 288(DI)
 	VMOVUPS     Y3, 480(DI)
@@ -7465,14 +7135,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, 128(DI)
 	VMOVUPS     Y1, 320(DI)
 	VMOVUPS     Y3, 512(DI)
@@ -7497,14 +7167,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	VMOVUPS     Y0, 160(DI)
 	VMOVUPS     Y1, 352(DI)
 	VMOVUPS     Y3, 544(DI)
@@ -7518,14 +7188,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	MOVQ        AX, R9
 	VMOVUPS     Y0, (R9)
 	ADDQ        CX, R9
@@ -7542,14 +7212,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	ADDQ        CX, R9
 	VMOVUPS     Y0, (R9)
 	ADDQ        CX, R9
@@ -7566,14 +7236,14 @@ values:
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
 	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1696(SB), Y0, Y0
-	VFMADD231PS constants<>+1504(SB), Y6, Y0
-	VFMADD231PS constants<>+1600(SB), Y2, Y0
-	VMULPS      constants<>+1568(SB), Y1, Y1
-	VFMADD231PS constants<>+1664(SB), Y3, Y1
+	VMULPS      constants<>+1888(SB), Y0, Y0
+	VFMADD231PS constants<>+1696(SB), Y6, Y0
+	VFMADD231PS constants<>+1792(SB), Y2, Y0
+	VMULPS      constants<>+1760(SB), Y1, Y1
+	VFMADD231PS constants<>+1856(SB), Y3, Y1
 	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1536(SB), Y6, Y3
-	VFMADD231PS constants<>+1632(SB), Y2, Y3
+	VFMADD231PS constants<>+1728(SB), Y6, Y3
+	VFMADD231PS constants<>+1824(SB), Y2, Y3
 	ADDQ        CX, R9
 	VMOVUPS     Y0, (R9)
 	ADDQ        CX, R9

@@ -188,14 +188,19 @@ func functions() {
 			})
 			return x
 		})
-	var shift VecVirtual
-	elementwise("expAVX2", "func(dst, src *float32, n int, shift float32) (sum float32)",
-		"expAVX2 writes e^(src − shift) into dst and returns the sum over it.",
-		[]string{"src"}, true,
-		func() { shift = broadcast("shift") },
-		func(in [][]VecVirtual) []VecVirtual {
-			each(in[0], func(i int) { VSUBPS(shift, in[0][i], in[0][i]) })
-			exponential(in[0])
-			return in[0]
-		})
+	// Exponentials of what lies below a shift, with their sum.
+	exponentials := func(name, doc string, f func(x []VecVirtual)) {
+		var shift VecVirtual
+		elementwise(name+"AVX2", "func(dst, src *float32, n int, shift float32) (sum float32)",
+			name+"AVX2 writes e^(src − shift) into dst and returns the sum over it"+doc+".",
+			[]string{"src"}, true,
+			func() { shift = broadcast("shift") },
+			func(in [][]VecVirtual) []VecVirtual {
+				each(in[0], func(i int) { VSUBPS(shift, in[0][i], in[0][i]) })
+				f(in[0])
+				return in[0]
+			})
+	}
+	exponentials("exp", "", exponential)
+	exponentials("decay", ", for src that is hardly above shift: what is below the normal range is 0", decay)
 }

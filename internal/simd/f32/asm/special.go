@@ -48,12 +48,35 @@ func exponential(x []VecVirtual) {
 	})
 }
 
+// decay overwrites x, at most 1 or so, with e^x, or 0 where that is below the
+// normal range.
+// x/ln 2 is rounded by adding a number so large that its last digit counts ones;
+// the low bits are then n plus the bias of an exponent.
+func decay(x []VecVirtual) {
+	const (
+		degree = 6
+		magic  = 1.5*(1<<23) + 127
+	)
+	ln2 := float64(float32(math.Ln2))
+	n, e := emit.Vectors(len(x)), emit.Vectors(len(x))
+	each(x, func(i int) { VMOVUPS(constant(-88), e[i]) }) // n is −127, whose bits are those of 0
+	each(x, func(i int) { VMAXPS(x[i], e[i], x[i]) })     // NaN stays
+	each(x, func(i int) { VMOVUPS(constant(magic), n[i]) })
+	each(x, func(i int) { VFMADD231PS(constant(math.Log2E), x[i], n[i]) })
+	each(x, func(i int) { VSUBPS(constant(magic), n[i], e[i]) })
+	each(x, func(i int) { VFNMADD231PS(constant(ln2), e[i], x[i]) })
+	each(x, func(i int) { VFNMADD231PS(constant(math.Ln2-ln2), e[i], x[i]) })
+	polynomial(e, x, fit(degree, -math.Ln2/2, math.Ln2/2, math.Exp))
+	each(x, func(i int) { VPSLLD(U8(23), n[i], n[i]) })
+	each(x, func(i int) { VMULPS(n[i], e[i], x[i]) })
+}
+
 // sigmoids returns σ(x) and σ(−x): with e = e^(−|x|), which does not overflow,
 // they are 1/(1+e) and e/(1+e), the smaller with the sign's own.
 func sigmoids(x []VecVirtual) (plus, minus []VecVirtual) {
 	e, plus, minus := emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x))
 	each(x, func(i int) { VORPS(constantBits(1<<31), x[i], e[i]) }) // −|x|
-	exponential(e)
+	decay(e)
 	each(x, func(i int) { VADDPS(constant(1), e[i], minus[i]) })
 	each(x, func(i int) {
 		VMOVUPS(constant(1), plus[i])
@@ -71,7 +94,7 @@ func sigmoids(x []VecVirtual) (plus, minus []VecVirtual) {
 func sigmoid(x []VecVirtual) []VecVirtual {
 	e, below := emit.Vectors(len(x)), emit.Vectors(len(x))
 	each(x, func(i int) { VORPS(constantBits(1<<31), x[i], e[i]) }) // −|x|
-	exponential(e)
+	decay(e)
 	each(x, func(i int) {
 		one := YMM()
 		VMOVUPS(constant(1), one)
@@ -107,7 +130,7 @@ func hyperbolicTangent(x []VecVirtual) {
 		VORPS(constantBits(1<<31), x[i], e[i])
 		VADDPS(e[i], e[i], e[i])
 	})
-	exponential(e)
+	decay(e)
 	each(x, func(i int) {
 		below := YMM()
 		VADDPS(constant(1), e[i], below)
@@ -153,7 +176,7 @@ func normal(x []VecVirtual) (phi, density []VecVirtual) {
 		VFMSUB231PS(s[i], s[i], low[i])
 		VMULPS(constant(-0.5), e[i], e[i])
 	})
-	exponential(e)
+	decay(e)
 	each(x, func(i int) {
 		VMULPS(constant(-0.5), low[i], low[i])
 		VFMADD231PS(low[i], e[i], e[i])
@@ -185,7 +208,7 @@ func normal(x []VecVirtual) (phi, density []VecVirtual) {
 func softplusTangent(x []VecVirtual) (e, a, b, v []VecVirtual) {
 	e, a, b, v = emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x)), emit.Vectors(len(x))
 	each(x, func(i int) { VORPS(constantBits(1<<31), x[i], e[i]) })
-	exponential(e)
+	decay(e)
 	each(x, func(i int) {
 		VADDPS(constant(2), e[i], a[i])
 		VMULPS(e[i], a[i], a[i]) // e (e + 2)
