@@ -30,15 +30,15 @@ func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) {
 	dotsGo(sums, segs, b, ldb)
 }
 
-func winogradInput(dst []float32, stride int, src *[points]*float32, at, n int, room *[8 * points]float32) {
+func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, room *transformRoom) {
 	if avx2 {
-		winogradInputAVX2(first(dst), stride, src, at, n, room)
+		winogradInputAVX2(first(dst), stride, first(src), at, row, pixel, top, bottom, left, right, n, &zeros[0], room)
 		return
 	}
-	winogradInputGo(dst, stride, src, at, n)
+	winogradInputGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *[8 * points]float32) {
+func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *transformRoom) {
 	if avx2 {
 		winogradFilterAVX2(first(dst), stride, first(src), ld, n, room)
 		return
@@ -46,15 +46,15 @@ func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *[
 	winogradFilterGo(dst, stride, src, ld, n)
 }
 
-func winogradOutputGrad(dst []float32, stride int, src *[side * side]*float32, at, n int, room *[8 * points]float32) {
+func winogradOutputGrad(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, room *transformRoom) {
 	if avx2 {
-		winogradOutputGradAVX2(first(dst), stride, src, at, n, room)
+		winogradOutputGradAVX2(first(dst), stride, first(src), at, row, pixel, top, bottom, left, right, n, &zeros[0], room)
 		return
 	}
-	winogradOutputGradGo(dst, stride, src, at, n)
+	winogradOutputGradGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, room *[8 * points]float32) {
+func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, room *transformRoom) {
 	if avx2 {
 		winogradFilterGradAVX2(first(dst), stride, first(src), ld, n, room)
 		return
@@ -70,7 +70,7 @@ func winogradProduct(c, a []float32, lda, sa int, b []float32, rows, k int, add 
 	winogradProductGo(c, a, lda, sa, b, rows, k, add)
 }
 
-func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, room *[8 * points]float32) {
+func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, room *transformRoom) {
 	if avx2 {
 		winogradOutputAVX2(first(c), row, pixel, height, width, first(m), stride, n, first(bias), first(d), beta, room)
 		return

@@ -8,19 +8,19 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 
 func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) { dotsGo(sums, segs, b, ldb) }
 
-func winogradInput(dst []float32, stride int, src *[points]*float32, at, n int, _ *[8 * points]float32) {
-	winogradInputGo(dst, stride, src, at, n)
+func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, _ *transformRoom) {
+	winogradInputGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilter(dst []float32, stride int, src []float32, ld, n int, _ *[8 * points]float32) {
+func winogradFilter(dst []float32, stride int, src []float32, ld, n int, _ *transformRoom) {
 	winogradFilterGo(dst, stride, src, ld, n)
 }
 
-func winogradOutputGrad(dst []float32, stride int, src *[side * side]*float32, at, n int, _ *[8 * points]float32) {
-	winogradOutputGradGo(dst, stride, src, at, n)
+func winogradOutputGrad(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, _ *transformRoom) {
+	winogradOutputGradGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, _ *[8 * points]float32) {
+func winogradFilterGrad(dst []float32, stride int, src []float32, ld, n int, _ *transformRoom) {
 	winogradFilterGradGo(dst, stride, src, ld, n)
 }
 
@@ -28,7 +28,7 @@ func winogradProduct(c, a []float32, lda, sa int, b []float32, rows, k int, add 
 	winogradProductGo(c, a, lda, sa, b, rows, k, add)
 }
 
-func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, _ *[8 * points]float32) {
+func winogradOutput(c []float32, row, pixel, height, width int, m []float32, stride, n int, bias, d []float32, beta float32, _ *transformRoom) {
 	winogradOutputGo(c, row, pixel, height, width, m, stride, n, bias, d, beta)
 }
 

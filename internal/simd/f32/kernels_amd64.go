@@ -172,24 +172,24 @@ func winogradProductAVX2(c *float32, a *float32, lda int, sa int, b *float32, ro
 // winogradInputAVX2 is winogradInput with AVX2 and FMA.
 //
 //go:noescape
-func winogradInputAVX2(dst *float32, stride int, src *[36]*float32, at int, n int, room *[288]float32)
+func winogradInputAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
 
 // winogradFilterAVX2 is winogradFilter with AVX2 and FMA.
 //
 //go:noescape
-func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
 
 // winogradOutputAVX2 is winogradOutput with AVX2 and FMA.
 //
 //go:noescape
-func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[288]float32)
+func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[360]float32)
 
 // winogradOutputGradAVX2 is winogradOutputGrad with AVX2 and FMA.
 //
 //go:noescape
-func winogradOutputGradAVX2(dst *float32, stride int, src *[16]*float32, at int, n int, room *[288]float32)
+func winogradOutputGradAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
 
 // winogradFilterGradAVX2 is winogradFilterGrad with AVX2 and FMA.
 //
 //go:noescape
-func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)

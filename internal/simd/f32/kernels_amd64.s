@@ -398,143 +398,135 @@ DATA constants<>+1488(SB)/4, $0xff800000
 DATA constants<>+1492(SB)/4, $0xff800000
 DATA constants<>+1496(SB)/4, $0xff800000
 DATA constants<>+1500(SB)/4, $0xff800000
-DATA constants<>+1504(SB)/4, $0xc0100000
-DATA constants<>+1508(SB)/4, $0xc0100000
-DATA constants<>+1512(SB)/4, $0xc0100000
-DATA constants<>+1516(SB)/4, $0xc0100000
-DATA constants<>+1520(SB)/4, $0xc0100000
-DATA constants<>+1524(SB)/4, $0xc0100000
-DATA constants<>+1528(SB)/4, $0xc0100000
-DATA constants<>+1532(SB)/4, $0xc0100000
-DATA constants<>+1536(SB)/4, $0x3f200000
-DATA constants<>+1540(SB)/4, $0x3f200000
-DATA constants<>+1544(SB)/4, $0x3f200000
-DATA constants<>+1548(SB)/4, $0x3f200000
-DATA constants<>+1552(SB)/4, $0x3f200000
-DATA constants<>+1556(SB)/4, $0x3f200000
-DATA constants<>+1560(SB)/4, $0x3f200000
-DATA constants<>+1564(SB)/4, $0x3f200000
-DATA constants<>+1568(SB)/4, $0xbec80000
-DATA constants<>+1572(SB)/4, $0xbec80000
-DATA constants<>+1576(SB)/4, $0xbec80000
-DATA constants<>+1580(SB)/4, $0xbec80000
-DATA constants<>+1584(SB)/4, $0xbec80000
-DATA constants<>+1588(SB)/4, $0xbec80000
-DATA constants<>+1592(SB)/4, $0xbec80000
-DATA constants<>+1596(SB)/4, $0xbec80000
-DATA constants<>+1600(SB)/4, $0x3fc00000
-DATA constants<>+1604(SB)/4, $0x3fc00000
-DATA constants<>+1608(SB)/4, $0x3fc00000
-DATA constants<>+1612(SB)/4, $0x3fc00000
-DATA constants<>+1616(SB)/4, $0x3fc00000
-DATA constants<>+1620(SB)/4, $0x3fc00000
-DATA constants<>+1624(SB)/4, $0x3fc00000
-DATA constants<>+1628(SB)/4, $0x3fc00000
-DATA constants<>+1632(SB)/4, $0xc0290000
-DATA constants<>+1636(SB)/4, $0xc0290000
-DATA constants<>+1640(SB)/4, $0xc0290000
-DATA constants<>+1644(SB)/4, $0xc0290000
-DATA constants<>+1648(SB)/4, $0xc0290000
-DATA constants<>+1652(SB)/4, $0xc0290000
-DATA constants<>+1656(SB)/4, $0xc0290000
-DATA constants<>+1660(SB)/4, $0xc0290000
-DATA constants<>+1664(SB)/4, $0x3f610000
-DATA constants<>+1668(SB)/4, $0x3f610000
-DATA constants<>+1672(SB)/4, $0x3f610000
-DATA constants<>+1676(SB)/4, $0x3f610000
-DATA constants<>+1680(SB)/4, $0x3f610000
-DATA constants<>+1684(SB)/4, $0x3f610000
-DATA constants<>+1688(SB)/4, $0x3f610000
-DATA constants<>+1692(SB)/4, $0x3f610000
-DATA constants<>+1696(SB)/4, $0xbf303b34
-DATA constants<>+1700(SB)/4, $0xbf303b34
-DATA constants<>+1704(SB)/4, $0xbf303b34
-DATA constants<>+1708(SB)/4, $0xbf303b34
-DATA constants<>+1712(SB)/4, $0xbf303b34
-DATA constants<>+1716(SB)/4, $0xbf303b34
-DATA constants<>+1720(SB)/4, $0xbf303b34
-DATA constants<>+1724(SB)/4, $0xbf303b34
-DATA constants<>+1728(SB)/4, $0xbe89ae41
-DATA constants<>+1732(SB)/4, $0xbe89ae41
-DATA constants<>+1736(SB)/4, $0xbe89ae41
-DATA constants<>+1740(SB)/4, $0xbe89ae41
-DATA constants<>+1744(SB)/4, $0xbe89ae41
-DATA constants<>+1748(SB)/4, $0xbe89ae41
-DATA constants<>+1752(SB)/4, $0xbe89ae41
-DATA constants<>+1756(SB)/4, $0xbe89ae41
-DATA constants<>+1760(SB)/4, $0xbedc4a01
-DATA constants<>+1764(SB)/4, $0xbedc4a01
-DATA constants<>+1768(SB)/4, $0xbedc4a01
-DATA constants<>+1772(SB)/4, $0xbedc4a01
-DATA constants<>+1776(SB)/4, $0xbedc4a01
-DATA constants<>+1780(SB)/4, $0xbedc4a01
-DATA constants<>+1784(SB)/4, $0xbedc4a01
-DATA constants<>+1788(SB)/4, $0xbedc4a01
-DATA constants<>+1792(SB)/4, $0x3df4c401
-DATA constants<>+1796(SB)/4, $0x3df4c401
-DATA constants<>+1800(SB)/4, $0x3df4c401
-DATA constants<>+1804(SB)/4, $0x3df4c401
-DATA constants<>+1808(SB)/4, $0x3df4c401
-DATA constants<>+1812(SB)/4, $0x3df4c401
-DATA constants<>+1816(SB)/4, $0x3df4c401
-DATA constants<>+1820(SB)/4, $0x3df4c401
-DATA constants<>+1824(SB)/4, $0x3e89ae41
-DATA constants<>+1828(SB)/4, $0x3e89ae41
-DATA constants<>+1832(SB)/4, $0x3e89ae41
-DATA constants<>+1836(SB)/4, $0x3e89ae41
-DATA constants<>+1840(SB)/4, $0x3e89ae41
-DATA constants<>+1844(SB)/4, $0x3e89ae41
-DATA constants<>+1848(SB)/4, $0x3e89ae41
-DATA constants<>+1852(SB)/4, $0x3e89ae41
-DATA constants<>+1856(SB)/4, $0x3e379301
-DATA constants<>+1860(SB)/4, $0x3e379301
-DATA constants<>+1864(SB)/4, $0x3e379301
-DATA constants<>+1868(SB)/4, $0x3e379301
-DATA constants<>+1872(SB)/4, $0x3e379301
-DATA constants<>+1876(SB)/4, $0x3e379301
-DATA constants<>+1880(SB)/4, $0x3e379301
-DATA constants<>+1884(SB)/4, $0x3e379301
-DATA constants<>+1888(SB)/4, $0x3f91a2b4
-DATA constants<>+1892(SB)/4, $0x3f91a2b4
-DATA constants<>+1896(SB)/4, $0x3f91a2b4
-DATA constants<>+1900(SB)/4, $0x3f91a2b4
-DATA constants<>+1904(SB)/4, $0x3f91a2b4
-DATA constants<>+1908(SB)/4, $0x3f91a2b4
-DATA constants<>+1912(SB)/4, $0x3f91a2b4
-DATA constants<>+1916(SB)/4, $0x3f91a2b4
-DATA constants<>+1920(SB)/4, $0x3ec80000
-DATA constants<>+1924(SB)/4, $0x3ec80000
-DATA constants<>+1928(SB)/4, $0x3ec80000
-DATA constants<>+1932(SB)/4, $0x3ec80000
-DATA constants<>+1936(SB)/4, $0x3ec80000
-DATA constants<>+1940(SB)/4, $0x3ec80000
-DATA constants<>+1944(SB)/4, $0x3ec80000
-DATA constants<>+1948(SB)/4, $0x3ec80000
-DATA constants<>+1952(SB)/4, $0x40100000
-DATA constants<>+1956(SB)/4, $0x40100000
-DATA constants<>+1960(SB)/4, $0x40100000
-DATA constants<>+1964(SB)/4, $0x40100000
-DATA constants<>+1968(SB)/4, $0x40100000
-DATA constants<>+1972(SB)/4, $0x40100000
-DATA constants<>+1976(SB)/4, $0x40100000
-DATA constants<>+1980(SB)/4, $0x40100000
-DATA constants<>+1984(SB)/4, $0x3e7a0000
-DATA constants<>+1988(SB)/4, $0x3e7a0000
-DATA constants<>+1992(SB)/4, $0x3e7a0000
-DATA constants<>+1996(SB)/4, $0x3e7a0000
-DATA constants<>+2000(SB)/4, $0x3e7a0000
-DATA constants<>+2004(SB)/4, $0x3e7a0000
-DATA constants<>+2008(SB)/4, $0x3e7a0000
-DATA constants<>+2012(SB)/4, $0x3e7a0000
-DATA constants<>+2016(SB)/4, $0x40580000
-DATA constants<>+2020(SB)/4, $0x40580000
-DATA constants<>+2024(SB)/4, $0x40580000
-DATA constants<>+2028(SB)/4, $0x40580000
-DATA constants<>+2032(SB)/4, $0x40580000
-DATA constants<>+2036(SB)/4, $0x40580000
-DATA constants<>+2040(SB)/4, $0x40580000
-DATA constants<>+2044(SB)/4, $0x40580000
-GLOBL constants<>(SB), RODATA|NOPTR, $2048
+DATA constants<>+1504(SB)/4, $0x3f200000
+DATA constants<>+1508(SB)/4, $0x3f200000
+DATA constants<>+1512(SB)/4, $0x3f200000
+DATA constants<>+1516(SB)/4, $0x3f200000
+DATA constants<>+1520(SB)/4, $0x3f200000
+DATA constants<>+1524(SB)/4, $0x3f200000
+DATA constants<>+1528(SB)/4, $0x3f200000
+DATA constants<>+1532(SB)/4, $0x3f200000
+DATA constants<>+1536(SB)/4, $0x3fc00000
+DATA constants<>+1540(SB)/4, $0x3fc00000
+DATA constants<>+1544(SB)/4, $0x3fc00000
+DATA constants<>+1548(SB)/4, $0x3fc00000
+DATA constants<>+1552(SB)/4, $0x3fc00000
+DATA constants<>+1556(SB)/4, $0x3fc00000
+DATA constants<>+1560(SB)/4, $0x3fc00000
+DATA constants<>+1564(SB)/4, $0x3fc00000
+DATA constants<>+1568(SB)/4, $0x3ec80000
+DATA constants<>+1572(SB)/4, $0x3ec80000
+DATA constants<>+1576(SB)/4, $0x3ec80000
+DATA constants<>+1580(SB)/4, $0x3ec80000
+DATA constants<>+1584(SB)/4, $0x3ec80000
+DATA constants<>+1588(SB)/4, $0x3ec80000
+DATA constants<>+1592(SB)/4, $0x3ec80000
+DATA constants<>+1596(SB)/4, $0x3ec80000
+DATA constants<>+1600(SB)/4, $0x40100000
+DATA constants<>+1604(SB)/4, $0x40100000
+DATA constants<>+1608(SB)/4, $0x40100000
+DATA constants<>+1612(SB)/4, $0x40100000
+DATA constants<>+1616(SB)/4, $0x40100000
+DATA constants<>+1620(SB)/4, $0x40100000
+DATA constants<>+1624(SB)/4, $0x40100000
+DATA constants<>+1628(SB)/4, $0x40100000
+DATA constants<>+1632(SB)/4, $0x3f610000
+DATA constants<>+1636(SB)/4, $0x3f610000
+DATA constants<>+1640(SB)/4, $0x3f610000
+DATA constants<>+1644(SB)/4, $0x3f610000
+DATA constants<>+1648(SB)/4, $0x3f610000
+DATA constants<>+1652(SB)/4, $0x3f610000
+DATA constants<>+1656(SB)/4, $0x3f610000
+DATA constants<>+1660(SB)/4, $0x3f610000
+DATA constants<>+1664(SB)/4, $0x40290000
+DATA constants<>+1668(SB)/4, $0x40290000
+DATA constants<>+1672(SB)/4, $0x40290000
+DATA constants<>+1676(SB)/4, $0x40290000
+DATA constants<>+1680(SB)/4, $0x40290000
+DATA constants<>+1684(SB)/4, $0x40290000
+DATA constants<>+1688(SB)/4, $0x40290000
+DATA constants<>+1692(SB)/4, $0x40290000
+DATA constants<>+1696(SB)/4, $0x3edc4a01
+DATA constants<>+1700(SB)/4, $0x3edc4a01
+DATA constants<>+1704(SB)/4, $0x3edc4a01
+DATA constants<>+1708(SB)/4, $0x3edc4a01
+DATA constants<>+1712(SB)/4, $0x3edc4a01
+DATA constants<>+1716(SB)/4, $0x3edc4a01
+DATA constants<>+1720(SB)/4, $0x3edc4a01
+DATA constants<>+1724(SB)/4, $0x3edc4a01
+DATA constants<>+1728(SB)/4, $0x3e379301
+DATA constants<>+1732(SB)/4, $0x3e379301
+DATA constants<>+1736(SB)/4, $0x3e379301
+DATA constants<>+1740(SB)/4, $0x3e379301
+DATA constants<>+1744(SB)/4, $0x3e379301
+DATA constants<>+1748(SB)/4, $0x3e379301
+DATA constants<>+1752(SB)/4, $0x3e379301
+DATA constants<>+1756(SB)/4, $0x3e379301
+DATA constants<>+1760(SB)/4, $0x3e89ae41
+DATA constants<>+1764(SB)/4, $0x3e89ae41
+DATA constants<>+1768(SB)/4, $0x3e89ae41
+DATA constants<>+1772(SB)/4, $0x3e89ae41
+DATA constants<>+1776(SB)/4, $0x3e89ae41
+DATA constants<>+1780(SB)/4, $0x3e89ae41
+DATA constants<>+1784(SB)/4, $0x3e89ae41
+DATA constants<>+1788(SB)/4, $0x3e89ae41
+DATA constants<>+1792(SB)/4, $0xbf303b34
+DATA constants<>+1796(SB)/4, $0xbf303b34
+DATA constants<>+1800(SB)/4, $0xbf303b34
+DATA constants<>+1804(SB)/4, $0xbf303b34
+DATA constants<>+1808(SB)/4, $0xbf303b34
+DATA constants<>+1812(SB)/4, $0xbf303b34
+DATA constants<>+1816(SB)/4, $0xbf303b34
+DATA constants<>+1820(SB)/4, $0xbf303b34
+DATA constants<>+1824(SB)/4, $0x3df4c401
+DATA constants<>+1828(SB)/4, $0x3df4c401
+DATA constants<>+1832(SB)/4, $0x3df4c401
+DATA constants<>+1836(SB)/4, $0x3df4c401
+DATA constants<>+1840(SB)/4, $0x3df4c401
+DATA constants<>+1844(SB)/4, $0x3df4c401
+DATA constants<>+1848(SB)/4, $0x3df4c401
+DATA constants<>+1852(SB)/4, $0x3df4c401
+DATA constants<>+1856(SB)/4, $0x3f91a2b4
+DATA constants<>+1860(SB)/4, $0x3f91a2b4
+DATA constants<>+1864(SB)/4, $0x3f91a2b4
+DATA constants<>+1868(SB)/4, $0x3f91a2b4
+DATA constants<>+1872(SB)/4, $0x3f91a2b4
+DATA constants<>+1876(SB)/4, $0x3f91a2b4
+DATA constants<>+1880(SB)/4, $0x3f91a2b4
+DATA constants<>+1884(SB)/4, $0x3f91a2b4
+DATA constants<>+1888(SB)/4, $0x3e7a0000
+DATA constants<>+1892(SB)/4, $0x3e7a0000
+DATA constants<>+1896(SB)/4, $0x3e7a0000
+DATA constants<>+1900(SB)/4, $0x3e7a0000
+DATA constants<>+1904(SB)/4, $0x3e7a0000
+DATA constants<>+1908(SB)/4, $0x3e7a0000
+DATA constants<>+1912(SB)/4, $0x3e7a0000
+DATA constants<>+1916(SB)/4, $0x3e7a0000
+DATA constants<>+1920(SB)/4, $0x40580000
+DATA constants<>+1924(SB)/4, $0x40580000
+DATA constants<>+1928(SB)/4, $0x40580000
+DATA constants<>+1932(SB)/4, $0x40580000
+DATA constants<>+1936(SB)/4, $0x40580000
+DATA constants<>+1940(SB)/4, $0x40580000
+DATA constants<>+1944(SB)/4, $0x40580000
+DATA constants<>+1948(SB)/4, $0x40580000
+DATA constants<>+1952(SB)/4, $0x3f303b34
+DATA constants<>+1956(SB)/4, $0x3f303b34
+DATA constants<>+1960(SB)/4, $0x3f303b34
+DATA constants<>+1964(SB)/4, $0x3f303b34
+DATA constants<>+1968(SB)/4, $0x3f303b34
+DATA constants<>+1972(SB)/4, $0x3f303b34
+DATA constants<>+1976(SB)/4, $0x3f303b34
+DATA constants<>+1980(SB)/4, $0x3f303b34
+DATA constants<>+1984(SB)/4, $0xbedc4a01
+DATA constants<>+1988(SB)/4, $0xbedc4a01
+DATA constants<>+1992(SB)/4, $0xbedc4a01
+DATA constants<>+1996(SB)/4, $0xbedc4a01
+DATA constants<>+2000(SB)/4, $0xbedc4a01
+DATA constants<>+2004(SB)/4, $0xbedc4a01
+DATA constants<>+2008(SB)/4, $0xbedc4a01
+DATA constants<>+2012(SB)/4, $0xbedc4a01
+GLOBL constants<>(SB), RODATA|NOPTR, $2016
 
 // func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 // Requires: AVX, FMA3, MMX+
@@ -5011,7 +5003,7 @@ store:
 	RET
 
 // func winogradProductAVX2(c *float32, a *float32, lda int, sa int, b *float32, rows int, k int, add bool)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·winogradProductAVX2(SB), NOSPLIT, $0-57
 	MOVQ c+0(FP), AX
 	MOVQ a+8(FP), CX
@@ -5022,21 +5014,29 @@ TEXT ·winogradProductAVX2(SB), NOSPLIT, $0-57
 	SHLQ $0x02, SI
 
 tile:
-	LEAQ    (CX)(BX*2), R8
-	ADDQ    BX, R8
-	MOVQ    b+32(FP), DX
-	MOVQ    k+48(FP), R9
-	MOVBQZX add+56(FP), R11
-	CMPQ    DI, $0x01
-	JEQ     block1
-	CMPQ    DI, $0x02
-	JEQ     block2
-	CMPQ    DI, $0x03
-	JEQ     block3
-	CMPQ    DI, $0x04
-	JEQ     block4
-	CMPQ    DI, $0x05
-	JEQ     block5
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	LEAQ       (CX)(BX*2), R8
+	ADDQ       BX, R8
+	LEAQ       (R8)(BX*2), R12
+	ADDQ       BX, R12
+	MOVQ       b+32(FP), DX
+	MOVQ       k+48(FP), R9
+	MOVBQZX    add+56(FP), R11
+	CMPQ       DI, $0x01
+	JEQ        block1
+	CMPQ       DI, $0x02
+	JEQ        block2
+	CMPQ       DI, $0x03
+	JEQ        block3
+	CMPQ       DI, $0x04
+	JEQ        block4
+	CMPQ       DI, $0x05
+	JEQ        block5
 
 block6:
 	VXORPS  Y0, Y0, Y0
@@ -5057,6 +5057,8 @@ block6:
 	SUBQ    R10, R9
 
 p6:
+	PREFETCHT0   (R12)
+	ADDQ         $0x18, R12
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	VBROADCASTSS (CX), Y14
@@ -5382,725 +5384,980 @@ done:
 	VZEROUPPER
 	RET
 
-// func winogradInputAVX2(dst *float32, stride int, src *[36]*float32, at int, n int, room *[288]float32)
-// Requires: AVX, FMA3
-TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), AX
-	MOVQ stride+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ at+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ room+40(FP), DI
-	SHLQ $0x02, CX
-	SHLQ $0x02, BX
+// func winogradInputAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-104
+	MOVQ    room+96(FP), AX
+	MOVQ    src+16(FP), CX
+	MOVQ    at+24(FP), DX
+	LEAQ    (CX)(DX*4), CX
+	MOVQ    row+32(FP), DX
+	MOVQ    pixel+40(FP), BX
+	SHLQ    $0x02, DX
+	SHLQ    $0x02, BX
+	MOVQ    none+88(FP), SI
+	MOVQ    $0x00000006, DI
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x00
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x00
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1152(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1160(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1168(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1176(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R11
+	MOVQ    R11, 1184(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R11
+	MOVQ    R11, 1192(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x01
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x01
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1200(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1208(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1216(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1224(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R11
+	MOVQ    R11, 1232(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R11
+	MOVQ    R11, 1240(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x02
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x02
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1248(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1256(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1264(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1272(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R11
+	MOVQ    R11, 1280(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R11
+	MOVQ    R11, 1288(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x03
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x03
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1296(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1304(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1312(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1320(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R11
+	MOVQ    R11, 1328(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R11
+	MOVQ    R11, 1336(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x04
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x04
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1344(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1352(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1360(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1368(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R11
+	MOVQ    R11, 1376(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R11
+	MOVQ    R11, 1384(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x05
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x05
+	CMOVQLE DI, R8
+	MOVQ    CX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R10
+	MOVQ    R10, 1392(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R10
+	MOVQ    R10, 1400(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R10
+	MOVQ    R10, 1408(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R10
+	MOVQ    R10, 1416(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x04
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x04
+	CMOVQLE SI, R10
+	MOVQ    R10, 1424(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x05
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x05
+	CMOVQLE SI, R10
+	MOVQ    R10, 1432(AX)
+	ADDQ    BX, DI
+	ADDQ    DX, CX
+	VMOVUPS constants<>+1504(SB), Y0
+	VMOVUPS constants<>+1536(SB), Y1
+	VMOVUPS constants<>+1568(SB), Y2
+	VMOVUPS constants<>+1600(SB), Y3
+	VMOVUPS constants<>+1632(SB), Y4
+	VMOVUPS constants<>+1664(SB), Y5
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    n+80(FP), DX
+	MOVQ    room+96(FP), BX
+	SHLQ    $0x02, CX
+	IMUL3Q  $0x06, CX, SI
+	XORQ    DI, DI
 
 channels:
-	MOVQ         (DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         48(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         96(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         144(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         192(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         240(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, (DI)
-	VMOVUPS      Y8, 192(DI)
-	VMOVUPS      Y6, 384(DI)
-	VMOVUPS      Y10, 576(DI)
-	VMOVUPS      Y7, 768(DI)
-	VMOVUPS      Y0, 960(DI)
-	MOVQ         8(DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         56(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         104(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         152(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         200(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         248(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, 32(DI)
-	VMOVUPS      Y8, 224(DI)
-	VMOVUPS      Y6, 416(DI)
-	VMOVUPS      Y10, 608(DI)
-	VMOVUPS      Y7, 800(DI)
-	VMOVUPS      Y0, 992(DI)
-	MOVQ         16(DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         64(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         112(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         160(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         208(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         256(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, 64(DI)
-	VMOVUPS      Y8, 256(DI)
-	VMOVUPS      Y6, 448(DI)
-	VMOVUPS      Y10, 640(DI)
-	VMOVUPS      Y7, 832(DI)
-	VMOVUPS      Y0, 1024(DI)
-	MOVQ         24(DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         72(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         120(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         168(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         216(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         264(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, 96(DI)
-	VMOVUPS      Y8, 288(DI)
-	VMOVUPS      Y6, 480(DI)
-	VMOVUPS      Y10, 672(DI)
-	VMOVUPS      Y7, 864(DI)
-	VMOVUPS      Y0, 1056(DI)
-	MOVQ         32(DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         80(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         128(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         176(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         224(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         272(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y8, 320(DI)
-	VMOVUPS      Y6, 512(DI)
-	VMOVUPS      Y10, 704(DI)
-	VMOVUPS      Y7, 896(DI)
-	VMOVUPS      Y0, 1088(DI)
-	MOVQ         40(DX), R8
-	VMOVUPS      (R8)(BX*1), Y0
-	MOVQ         88(DX), R8
-	VMOVUPS      (R8)(BX*1), Y1
-	MOVQ         136(DX), R8
-	VMOVUPS      (R8)(BX*1), Y2
-	MOVQ         184(DX), R8
-	VMOVUPS      (R8)(BX*1), Y3
-	MOVQ         232(DX), R8
-	VMOVUPS      (R8)(BX*1), Y4
-	MOVQ         280(DX), R8
-	VMOVUPS      (R8)(BX*1), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	VMOVUPS      Y4, 160(DI)
-	VMOVUPS      Y8, 352(DI)
-	VMOVUPS      Y6, 544(DI)
-	VMOVUPS      Y10, 736(DI)
-	VMOVUPS      Y7, 928(DI)
-	VMOVUPS      Y0, 1120(DI)
-	VMOVUPS      (DI), Y0
-	VMOVUPS      32(DI), Y1
-	VMOVUPS      64(DI), Y2
-	VMOVUPS      96(DI), Y3
-	VMOVUPS      128(DI), Y4
-	VMOVUPS      160(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
+	MOVQ         1152(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1200(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1248(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1296(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1344(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1392(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 192(BX)
+	VMOVUPS      Y12, 384(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 576(BX)
+	VMOVUPS      Y12, 768(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, (BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 960(BX)
+	MOVQ         1160(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1208(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1256(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1304(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1352(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1400(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 224(BX)
+	VMOVUPS      Y12, 416(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 608(BX)
+	VMOVUPS      Y12, 800(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, 32(BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 992(BX)
+	MOVQ         1168(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1216(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1264(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1312(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1360(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1408(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 256(BX)
+	VMOVUPS      Y12, 448(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 640(BX)
+	VMOVUPS      Y12, 832(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, 64(BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 1024(BX)
+	MOVQ         1176(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1224(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1272(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1320(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1368(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1416(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 288(BX)
+	VMOVUPS      Y12, 480(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 672(BX)
+	VMOVUPS      Y12, 864(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, 96(BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 1056(BX)
+	MOVQ         1184(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1232(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1280(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1328(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1376(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1424(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 320(BX)
+	VMOVUPS      Y12, 512(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 704(BX)
+	VMOVUPS      Y12, 896(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, 128(BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 1088(BX)
+	MOVQ         1192(BX), R8
+	VMOVUPS      (R8)(DI*1), Y6
+	MOVQ         1240(BX), R8
+	VMOVUPS      (R8)(DI*1), Y7
+	MOVQ         1288(BX), R8
+	VMOVUPS      (R8)(DI*1), Y8
+	MOVQ         1336(BX), R8
+	VMOVUPS      (R8)(DI*1), Y9
+	MOVQ         1384(BX), R8
+	VMOVUPS      (R8)(DI*1), Y10
+	MOVQ         1432(BX), R8
+	VMOVUPS      (R8)(DI*1), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	VMOVUPS      Y14, 352(BX)
+	VMOVUPS      Y12, 544(BX)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, 736(BX)
+	VMOVUPS      Y12, 928(BX)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
+	VMOVUPS      Y10, 160(BX)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, 1120(BX)
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      64(BX), Y8
+	VMOVUPS      96(BX), Y9
+	VMOVUPS      128(BX), Y10
+	VMOVUPS      160(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
 	MOVQ         AX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
-	VMOVUPS      192(DI), Y0
-	VMOVUPS      224(DI), Y1
-	VMOVUPS      256(DI), Y2
-	VMOVUPS      288(DI), Y3
-	VMOVUPS      320(DI), Y4
-	VMOVUPS      352(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	ADDQ         CX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      192(BX), Y6
+	VMOVUPS      224(BX), Y7
+	VMOVUPS      256(BX), Y8
+	VMOVUPS      288(BX), Y9
+	VMOVUPS      320(BX), Y10
+	VMOVUPS      352(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
-	VMOVUPS      384(DI), Y0
-	VMOVUPS      416(DI), Y1
-	VMOVUPS      448(DI), Y2
-	VMOVUPS      480(DI), Y3
-	VMOVUPS      512(DI), Y4
-	VMOVUPS      544(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	ADDQ         CX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      384(BX), Y6
+	VMOVUPS      416(BX), Y7
+	VMOVUPS      448(BX), Y8
+	VMOVUPS      480(BX), Y9
+	VMOVUPS      512(BX), Y10
+	VMOVUPS      544(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
-	VMOVUPS      576(DI), Y0
-	VMOVUPS      608(DI), Y1
-	VMOVUPS      640(DI), Y2
-	VMOVUPS      672(DI), Y3
-	VMOVUPS      704(DI), Y4
-	VMOVUPS      736(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	ADDQ         CX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      576(BX), Y6
+	VMOVUPS      608(BX), Y7
+	VMOVUPS      640(BX), Y8
+	VMOVUPS      672(BX), Y9
+	VMOVUPS      704(BX), Y10
+	VMOVUPS      736(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
-	VMOVUPS      768(DI), Y0
-	VMOVUPS      800(DI), Y1
-	VMOVUPS      832(DI), Y2
-	VMOVUPS      864(DI), Y3
-	VMOVUPS      896(DI), Y4
-	VMOVUPS      928(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	ADDQ         CX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      768(BX), Y6
+	VMOVUPS      800(BX), Y7
+	VMOVUPS      832(BX), Y8
+	VMOVUPS      864(BX), Y9
+	VMOVUPS      896(BX), Y10
+	VMOVUPS      928(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
-	VMOVUPS      960(DI), Y0
-	VMOVUPS      992(DI), Y1
-	VMOVUPS      1024(DI), Y2
-	VMOVUPS      1056(DI), Y3
-	VMOVUPS      1088(DI), Y4
-	VMOVUPS      1120(DI), Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  constants<>+1504(SB), Y2, Y6
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  constants<>+1504(SB), Y1, Y7
-	VMOVAPS      Y6, Y8
-	VFMADD231PS  constants<>+1536(SB), Y7, Y8
-	VFNMADD231PS constants<>+1536(SB), Y7, Y6
-	VMOVAPS      Y4, Y7
-	VFMADD231PS  constants<>+1568(SB), Y2, Y7
-	VMOVAPS      Y3, Y9
-	VFMADD231PS  constants<>+1568(SB), Y1, Y9
-	VMOVAPS      Y7, Y10
-	VFMADD231PS  constants<>+1600(SB), Y9, Y10
-	VFNMADD231PS constants<>+1600(SB), Y9, Y7
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  constants<>+1632(SB), Y2, Y4
-	VFMADD231PS  constants<>+1664(SB), Y0, Y4
-	VMOVAPS      Y5, Y0
-	VFMADD231PS  constants<>+1632(SB), Y3, Y0
-	VFMADD231PS  constants<>+1664(SB), Y1, Y0
-	ADDQ         CX, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y8, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         CX, R8
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      960(BX), Y6
+	VMOVUPS      992(BX), Y7
+	VMOVUPS      1024(BX), Y8
+	VMOVUPS      1056(BX), Y9
+	VMOVUPS      1088(BX), Y10
+	VMOVUPS      1120(BX), Y11
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y3, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y3, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y0, Y13, Y14
+	VFNMADD231PS Y0, Y13, Y12
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	VMOVUPS      Y14, (R8)(CX*1)
+	VMOVUPS      Y12, (R8)(CX*2)
+	VMOVAPS      Y10, Y12
+	VFNMADD231PS Y2, Y8, Y12
+	VMOVAPS      Y9, Y13
+	VFNMADD231PS Y2, Y7, Y13
+	VMOVAPS      Y12, Y14
+	VFMADD231PS  Y1, Y13, Y14
+	VFNMADD231PS Y1, Y13, Y12
+	VMOVUPS      Y14, (R9)
+	VMOVUPS      Y12, (R9)(CX*1)
+	VFNMADD231PS Y5, Y8, Y10
+	VFMADD231PS  Y4, Y6, Y10
 	VMOVUPS      Y10, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y7, (R8)
-	ADDQ         CX, R8
-	VMOVUPS      Y0, (R8)
+	VFNMADD231PS Y5, Y9, Y11
+	VFMADD231PS  Y4, Y7, Y11
+	VMOVUPS      Y11, (R9)(CX*2)
 	ADDQ         $0x20, AX
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, SI
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, DX
 	JG           channels
 	VZEROUPPER
 	RET
 
-// func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+// func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
 // Requires: AVX, FMA3
 TEXT ·winogradFilterAVX2(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   stride+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   n+32(FP), SI
-	MOVQ   room+40(FP), DI
-	SHLQ   $0x02, CX
-	SHLQ   $0x02, BX
-	IMUL3Q $0x03, BX, R8
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    ld+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    room+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x06, CX, R8
+	VMOVUPS constants<>+1696(SB), Y0
+	VMOVUPS constants<>+1728(SB), Y1
+	VMOVUPS constants<>+1760(SB), Y2
+	VMOVUPS constants<>+1760(SB), Y2
+	VMOVUPS constants<>+1792(SB), Y3
+	VMOVUPS constants<>+1824(SB), Y4
+	VMOVUPS constants<>+1856(SB), Y5
+	IMUL3Q  $0x03, BX, R9
 
 values:
-	MOVQ         DX, R9
-	VMOVUPS      (R9), Y0
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y1
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y4, 96(DI)
-	VMOVUPS      Y3, 192(DI)
-	VMOVUPS      Y6, 288(DI)
-	VMOVUPS      Y5, 384(DI)
-	VMOVUPS      Y2, 480(DI)
-	SUBQ         R8, R9
-	SUBQ         R8, R9
-	ADDQ         BX, R9
-	VMOVUPS      (R9), Y0
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y1
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	VMOVUPS      Y0, 32(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y3, 224(DI)
-	VMOVUPS      Y6, 320(DI)
-	VMOVUPS      Y5, 416(DI)
-	VMOVUPS      Y2, 512(DI)
-	SUBQ         R8, R9
-	SUBQ         R8, R9
-	ADDQ         BX, R9
-	VMOVUPS      (R9), Y0
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y1
-	ADDQ         R8, R9
-	VMOVUPS      (R9), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	VMOVUPS      Y0, 64(DI)
-	VMOVUPS      Y4, 160(DI)
-	VMOVUPS      Y3, 256(DI)
-	VMOVUPS      Y6, 352(DI)
-	VMOVUPS      Y5, 448(DI)
-	VMOVUPS      Y2, 544(DI)
-	VMOVUPS      (DI), Y0
-	VMOVUPS      32(DI), Y1
-	VMOVUPS      64(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	MOVQ         AX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
-	VMOVUPS      96(DI), Y0
-	VMOVUPS      128(DI), Y1
-	VMOVUPS      160(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	ADDQ         CX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
-	VMOVUPS      192(DI), Y0
-	VMOVUPS      224(DI), Y1
-	VMOVUPS      256(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	ADDQ         CX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
-	VMOVUPS      288(DI), Y0
-	VMOVUPS      320(DI), Y1
-	VMOVUPS      352(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	ADDQ         CX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
-	VMOVUPS      384(DI), Y0
-	VMOVUPS      416(DI), Y1
-	VMOVUPS      448(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	ADDQ         CX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
-	VMOVUPS      480(DI), Y0
-	VMOVUPS      512(DI), Y1
-	VMOVUPS      544(DI), Y2
-	VMULPS       constants<>+1696(SB), Y0, Y3
-	VFMADD231PS  constants<>+1728(SB), Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMADD231PS  constants<>+1760(SB), Y1, Y4
-	VFNMADD231PS constants<>+1760(SB), Y1, Y3
-	VMULPS       constants<>+1792(SB), Y0, Y5
-	VFMADD231PS  constants<>+1824(SB), Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  constants<>+1856(SB), Y1, Y6
-	VFNMADD231PS constants<>+1856(SB), Y1, Y5
-	VMULPS       constants<>+1888(SB), Y0, Y0
-	ADDQ         CX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         CX, R9
-	VMOVUPS      Y2, (R9)
+	MOVQ         DX, R10
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	VMOVUPS      Y10, 96(DI)
+	VMOVUPS      Y9, 192(DI)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, 288(DI)
+	VMOVUPS      Y9, 384(DI)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y8, 480(DI)
+	ADDQ         BX, R10
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	VMOVUPS      Y10, 128(DI)
+	VMOVUPS      Y9, 224(DI)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, 320(DI)
+	VMOVUPS      Y9, 416(DI)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 32(DI)
+	VMOVUPS      Y8, 512(DI)
+	ADDQ         BX, R10
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	VMOVUPS      Y10, 160(DI)
+	VMOVUPS      Y9, 256(DI)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, 352(DI)
+	VMOVUPS      Y9, 448(DI)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 64(DI)
+	VMOVUPS      Y8, 544(DI)
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VMOVUPS      64(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      96(DI), Y6
+	VMOVUPS      128(DI), Y7
+	VMOVUPS      160(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      256(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      288(DI), Y6
+	VMOVUPS      320(DI), Y7
+	VMOVUPS      352(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      384(DI), Y6
+	VMOVUPS      416(DI), Y7
+	VMOVUPS      448(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      480(DI), Y6
+	VMOVUPS      512(DI), Y7
+	VMOVUPS      544(DI), Y8
+	VMULPS       Y3, Y6, Y9
+	VFNMADD231PS Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD231PS Y0, Y7, Y10
+	VFMADD231PS  Y0, Y7, Y9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+	VMOVUPS      Y10, (R10)(CX*1)
+	VMOVUPS      Y9, (R10)(CX*2)
+	VMULPS       Y4, Y6, Y9
+	VFMADD231PS  Y2, Y8, Y9
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y1, Y7, Y10
+	VFNMADD231PS Y1, Y7, Y9
+	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y9, (R11)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y8, (R11)(CX*2)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, SI
@@ -6108,572 +6365,451 @@ values:
 	VZEROUPPER
 	RET
 
-// func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[288]float32)
+// func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[360]float32)
 // Requires: AVX, FMA3
 TEXT ·winogradOutputAVX2(SB), NOSPLIT, $0-96
-	MOVQ c+0(FP), AX
-	MOVQ d+72(FP), CX
-	MOVQ bias+64(FP), DX
-	MOVQ m+40(FP), BX
-	MOVQ room+88(FP), SI
-	MOVQ stride+48(FP), DI
-	MOVQ n+56(FP), R8
-	MOVQ height+24(FP), R9
-	MOVQ width+32(FP), R10
-	SHLQ $0x02, DI
-	SUBQ AX, CX
+	MOVQ         c+0(FP), AX
+	MOVQ         d+72(FP), CX
+	MOVQ         bias+64(FP), DX
+	MOVQ         m+40(FP), BX
+	MOVQ         room+88(FP), SI
+	MOVQ         stride+48(FP), DI
+	MOVQ         n+56(FP), R8
+	MOVQ         height+24(FP), R9
+	MOVQ         width+32(FP), R10
+	SHLQ         $0x02, DI
+	SUBQ         AX, CX
+	VMOVUPS      constants<>+1504(SB), Y0
+	VMOVUPS      constants<>+1536(SB), Y1
+	VMOVUPS      constants<>+1568(SB), Y2
+	VMOVUPS      constants<>+1600(SB), Y3
+	VMOVUPS      constants<>+1888(SB), Y4
+	VMOVUPS      constants<>+1920(SB), Y5
+	VBROADCASTSS beta+80(FP), Y6
+	VMOVD        X6, R11
+	ADDL         R11, R11
+	IMUL3Q       $0x06, DI, R12
 
 channels:
-	MOVQ         BX, R11
-	MOVQ         AX, R12
-	IMUL3Q       $0x06, DI, R13
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, (SI)
-	VMOVUPS      Y4, 192(SI)
-	VMOVUPS      Y6, 384(SI)
-	VMOVUPS      Y2, 576(SI)
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	ADDQ         DI, R11
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, 32(SI)
-	VMOVUPS      Y4, 224(SI)
-	VMOVUPS      Y6, 416(SI)
-	VMOVUPS      Y2, 608(SI)
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	ADDQ         DI, R11
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, 64(SI)
-	VMOVUPS      Y4, 256(SI)
-	VMOVUPS      Y6, 448(SI)
-	VMOVUPS      Y2, 640(SI)
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	ADDQ         DI, R11
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, 96(SI)
-	VMOVUPS      Y4, 288(SI)
-	VMOVUPS      Y6, 480(SI)
-	VMOVUPS      Y2, 672(SI)
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	ADDQ         DI, R11
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, 128(SI)
-	VMOVUPS      Y4, 320(SI)
-	VMOVUPS      Y6, 512(SI)
-	VMOVUPS      Y2, 704(SI)
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	SUBQ         R13, R11
-	ADDQ         DI, R11
-	VMOVUPS      (R11), Y0
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y1
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y2
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y3
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y4
-	ADDQ         R13, R11
-	VMOVUPS      (R11), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	VMOVUPS      Y0, 160(SI)
-	VMOVUPS      Y4, 352(SI)
-	VMOVUPS      Y6, 544(SI)
-	VMOVUPS      Y2, 736(SI)
-	VMOVUPS      (SI), Y0
-	VMOVUPS      32(SI), Y1
-	VMOVUPS      64(SI), Y2
-	VMOVUPS      96(SI), Y3
-	VMOVUPS      128(SI), Y4
-	VMOVUPS      160(SI), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	CMPQ         R9, $0x00
-	JLE          stored
-	VADDPS       (DX), Y0, Y0
-	VBROADCASTSS beta+80(FP), Y1
-	VXORPS       Y3, Y3, Y3
-	VUCOMISS     X3, X1
-	JNE          add00
-	JNP          store00
-
-add00:
-	VFMADD231PS (R12)(CX*1), Y1, Y0
+	MOVQ        BX, R13
+	LEAQ        (R13)(R12*2), R14
+	ADDQ        R12, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, (SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 192(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 384(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 576(SI)
+	ADDQ        DI, R13
+	ADDQ        DI, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, 32(SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 224(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 416(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 608(SI)
+	ADDQ        DI, R13
+	ADDQ        DI, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, 64(SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 256(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 448(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 640(SI)
+	ADDQ        DI, R13
+	ADDQ        DI, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, 96(SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 288(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 480(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 672(SI)
+	ADDQ        DI, R13
+	ADDQ        DI, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, 128(SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 320(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 512(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 704(SI)
+	ADDQ        DI, R13
+	ADDQ        DI, R14
+	VMOVUPS     (R13), Y7
+	VMOVUPS     (R13)(R12*1), Y8
+	VMOVUPS     (R13)(R12*2), Y9
+	VMOVUPS     (R14), Y10
+	VMOVUPS     (R14)(R12*1), Y11
+	VMOVUPS     (R14)(R12*2), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	VMOVUPS     Y7, 160(SI)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	VMOVUPS     Y7, 352(SI)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	VMOVUPS     Y7, 544(SI)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	VMOVUPS     Y7, 736(SI)
+	VMOVUPS     (SI), Y7
+	VMOVUPS     32(SI), Y8
+	VMOVUPS     64(SI), Y9
+	VMOVUPS     96(SI), Y10
+	VMOVUPS     128(SI), Y11
+	VMOVUPS     160(SI), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	MOVQ        AX, R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store00
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store00:
-	VMOVUPS      Y0, (R12)
-	CMPQ         R10, $0x01
-	JLE          next0
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y4, Y4
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add01
-	JNP          store01
-
-add01:
-	VFMADD231PS (R12)(CX*1), Y0, Y4
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	CMPQ        R10, $0x01
+	JLE         next0
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store01
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store01:
-	VMOVUPS      Y4, (R12)
-	CMPQ         R10, $0x02
-	JLE          next0
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y6, Y6
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add02
-	JNP          store02
-
-add02:
-	VFMADD231PS (R12)(CX*1), Y0, Y6
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	CMPQ        R10, $0x02
+	JLE         next0
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store02
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store02:
-	VMOVUPS      Y6, (R12)
-	CMPQ         R10, $0x03
-	JLE          next0
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y2, Y2
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add03
-	JNP          store03
-
-add03:
-	VFMADD231PS (R12)(CX*1), Y0, Y2
+	VMOVUPS     Y7, (R13)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	CMPQ        R10, $0x03
+	JLE         next0
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store03
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store03:
-	VMOVUPS Y2, (R12)
+	VMOVUPS Y7, (R13)
 
 next0:
-	VMOVUPS      192(SI), Y0
-	VMOVUPS      224(SI), Y1
-	VMOVUPS      256(SI), Y2
-	VMOVUPS      288(SI), Y3
-	VMOVUPS      320(SI), Y4
-	VMOVUPS      352(SI), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	CMPQ         R9, $0x01
-	JLE          stored
-	MOVQ         row+8(FP), R13
-	LEAQ         (AX)(R13*4), R12
-	VADDPS       (DX), Y0, Y0
-	VBROADCASTSS beta+80(FP), Y1
-	VXORPS       Y3, Y3, Y3
-	VUCOMISS     X3, X1
-	JNE          add10
-	JNP          store10
-
-add10:
-	VFMADD231PS (R12)(CX*1), Y1, Y0
+	VMOVUPS     192(SI), Y7
+	VMOVUPS     224(SI), Y8
+	VMOVUPS     256(SI), Y9
+	VMOVUPS     288(SI), Y10
+	VMOVUPS     320(SI), Y11
+	VMOVUPS     352(SI), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	CMPQ        R9, $0x01
+	JLE         stored
+	MOVQ        row+8(FP), R14
+	IMUL3Q      $0x01, R14, R14
+	LEAQ        (AX)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store10
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store10:
-	VMOVUPS      Y0, (R12)
-	CMPQ         R10, $0x01
-	JLE          next1
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y4, Y4
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add11
-	JNP          store11
-
-add11:
-	VFMADD231PS (R12)(CX*1), Y0, Y4
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	CMPQ        R10, $0x01
+	JLE         next1
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store11
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store11:
-	VMOVUPS      Y4, (R12)
-	CMPQ         R10, $0x02
-	JLE          next1
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y6, Y6
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add12
-	JNP          store12
-
-add12:
-	VFMADD231PS (R12)(CX*1), Y0, Y6
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	CMPQ        R10, $0x02
+	JLE         next1
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store12
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store12:
-	VMOVUPS      Y6, (R12)
-	CMPQ         R10, $0x03
-	JLE          next1
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y2, Y2
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add13
-	JNP          store13
-
-add13:
-	VFMADD231PS (R12)(CX*1), Y0, Y2
+	VMOVUPS     Y7, (R13)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	CMPQ        R10, $0x03
+	JLE         next1
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store13
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store13:
-	VMOVUPS Y2, (R12)
+	VMOVUPS Y7, (R13)
 
 next1:
-	VMOVUPS      384(SI), Y0
-	VMOVUPS      416(SI), Y1
-	VMOVUPS      448(SI), Y2
-	VMOVUPS      480(SI), Y3
-	VMOVUPS      512(SI), Y4
-	VMOVUPS      544(SI), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	CMPQ         R9, $0x02
-	JLE          stored
-	MOVQ         row+8(FP), R13
-	LEAQ         (AX)(R13*4), R12
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y0, Y0
-	VBROADCASTSS beta+80(FP), Y1
-	VXORPS       Y3, Y3, Y3
-	VUCOMISS     X3, X1
-	JNE          add20
-	JNP          store20
-
-add20:
-	VFMADD231PS (R12)(CX*1), Y1, Y0
+	VMOVUPS     384(SI), Y7
+	VMOVUPS     416(SI), Y8
+	VMOVUPS     448(SI), Y9
+	VMOVUPS     480(SI), Y10
+	VMOVUPS     512(SI), Y11
+	VMOVUPS     544(SI), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	CMPQ        R9, $0x02
+	JLE         stored
+	MOVQ        row+8(FP), R14
+	IMUL3Q      $0x02, R14, R14
+	LEAQ        (AX)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store20
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store20:
-	VMOVUPS      Y0, (R12)
-	CMPQ         R10, $0x01
-	JLE          next2
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y4, Y4
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add21
-	JNP          store21
-
-add21:
-	VFMADD231PS (R12)(CX*1), Y0, Y4
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	CMPQ        R10, $0x01
+	JLE         next2
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store21
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store21:
-	VMOVUPS      Y4, (R12)
-	CMPQ         R10, $0x02
-	JLE          next2
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y6, Y6
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add22
-	JNP          store22
-
-add22:
-	VFMADD231PS (R12)(CX*1), Y0, Y6
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	CMPQ        R10, $0x02
+	JLE         next2
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store22
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store22:
-	VMOVUPS      Y6, (R12)
-	CMPQ         R10, $0x03
-	JLE          next2
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y2, Y2
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add23
-	JNP          store23
-
-add23:
-	VFMADD231PS (R12)(CX*1), Y0, Y2
+	VMOVUPS     Y7, (R13)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	CMPQ        R10, $0x03
+	JLE         next2
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store23
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store23:
-	VMOVUPS Y2, (R12)
+	VMOVUPS Y7, (R13)
 
 next2:
-	VMOVUPS      576(SI), Y0
-	VMOVUPS      608(SI), Y1
-	VMOVUPS      640(SI), Y2
-	VMOVUPS      672(SI), Y3
-	VMOVUPS      704(SI), Y4
-	VMOVUPS      736(SI), Y5
-	VADDPS       Y2, Y1, Y6
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y4, Y3, Y2
-	VSUBPS       Y4, Y3, Y3
-	VMOVAPS      Y0, Y0
-	VADDPS       Y6, Y0, Y0
-	VADDPS       Y2, Y0, Y0
-	VMULPS       constants<>+1536(SB), Y1, Y4
-	VFMADD231PS  constants<>+1600(SB), Y3, Y4
-	VMULPS       constants<>+1920(SB), Y6, Y6
-	VFMADD231PS  constants<>+1952(SB), Y2, Y6
-	VMOVAPS      Y5, Y2
-	VFMADD231PS  constants<>+1984(SB), Y1, Y2
-	VFMADD231PS  constants<>+2016(SB), Y3, Y2
-	CMPQ         R9, $0x03
-	JLE          stored
-	MOVQ         row+8(FP), R13
-	LEAQ         (AX)(R13*4), R12
-	LEAQ         (R12)(R13*4), R12
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y0, Y0
-	VBROADCASTSS beta+80(FP), Y1
-	VXORPS       Y3, Y3, Y3
-	VUCOMISS     X3, X1
-	JNE          add30
-	JNP          store30
-
-add30:
-	VFMADD231PS (R12)(CX*1), Y1, Y0
+	VMOVUPS     576(SI), Y7
+	VMOVUPS     608(SI), Y8
+	VMOVUPS     640(SI), Y9
+	VMOVUPS     672(SI), Y10
+	VMOVUPS     704(SI), Y11
+	VMOVUPS     736(SI), Y12
+	VADDPS      Y9, Y8, Y13
+	VSUBPS      Y9, Y8, Y8
+	VADDPS      Y11, Y10, Y9
+	VSUBPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y7
+	VADDPS      Y13, Y7, Y7
+	VADDPS      Y9, Y7, Y7
+	CMPQ        R9, $0x03
+	JLE         stored
+	MOVQ        row+8(FP), R14
+	IMUL3Q      $0x03, R14, R14
+	LEAQ        (AX)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store30
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store30:
-	VMOVUPS      Y0, (R12)
-	CMPQ         R10, $0x01
-	JLE          next3
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y4, Y4
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add31
-	JNP          store31
-
-add31:
-	VFMADD231PS (R12)(CX*1), Y0, Y4
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y0, Y8, Y7
+	VFMADD231PS Y1, Y10, Y7
+	CMPQ        R10, $0x01
+	JLE         next3
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store31
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store31:
-	VMOVUPS      Y4, (R12)
-	CMPQ         R10, $0x02
-	JLE          next3
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y6, Y6
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add32
-	JNP          store32
-
-add32:
-	VFMADD231PS (R12)(CX*1), Y0, Y6
+	VMOVUPS     Y7, (R13)
+	VMULPS      Y2, Y13, Y7
+	VFMADD231PS Y3, Y9, Y7
+	CMPQ        R10, $0x02
+	JLE         next3
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store32
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store32:
-	VMOVUPS      Y6, (R12)
-	CMPQ         R10, $0x03
-	JLE          next3
-	MOVQ         pixel+16(FP), R13
-	LEAQ         (R12)(R13*4), R12
-	VADDPS       (DX), Y2, Y2
-	VBROADCASTSS beta+80(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VUCOMISS     X1, X0
-	JNE          add33
-	JNP          store33
-
-add33:
-	VFMADD231PS (R12)(CX*1), Y0, Y2
+	VMOVUPS     Y7, (R13)
+	VMOVAPS     Y12, Y7
+	VFMADD231PS Y4, Y8, Y7
+	VFMADD231PS Y5, Y10, Y7
+	CMPQ        R10, $0x03
+	JLE         next3
+	MOVQ        pixel+16(FP), R14
+	LEAQ        (R13)(R14*4), R13
+	VADDPS      (DX), Y7, Y7
+	TESTL       R11, R11
+	JZ          store33
+	VFMADD231PS (R13)(CX*1), Y6, Y7
 
 store33:
-	VMOVUPS Y2, (R12)
+	VMOVUPS Y7, (R13)
 
 next3:
 stored:
@@ -6685,574 +6821,672 @@ stored:
 	VZEROUPPER
 	RET
 
-// func winogradOutputGradAVX2(dst *float32, stride int, src *[16]*float32, at int, n int, room *[288]float32)
-// Requires: AVX, FMA3
-TEXT ·winogradOutputGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), AX
-	MOVQ stride+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ at+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ room+40(FP), DI
-	SHLQ $0x02, CX
-	SHLQ $0x02, BX
+// func winogradOutputGradAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
+// Requires: AVX, CMOV, FMA3
+TEXT ·winogradOutputGradAVX2(SB), NOSPLIT, $0-104
+	MOVQ    room+96(FP), AX
+	MOVQ    src+16(FP), CX
+	MOVQ    at+24(FP), DX
+	LEAQ    (CX)(DX*4), CX
+	MOVQ    row+32(FP), DX
+	MOVQ    pixel+40(FP), BX
+	SHLQ    $0x02, DX
+	SHLQ    $0x02, BX
+	MOVQ    none+88(FP), SI
+	MOVQ    $0x00000004, DI
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x00
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x00
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1152(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1160(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1168(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1176(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x01
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x01
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1184(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1192(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1200(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1208(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x02
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x02
+	CMOVQLE DI, R8
+	MOVQ    CX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R11
+	MOVQ    R11, 1216(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R11
+	MOVQ    R11, 1224(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R11
+	MOVQ    R11, 1232(AX)
+	ADDQ    BX, R10
+	MOVQ    R10, R11
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R11
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R11
+	MOVQ    R11, 1240(AX)
+	ADDQ    BX, R10
+	ADDQ    DX, CX
+	MOVQ    left+64(FP), R8
+	MOVQ    right+72(FP), R9
+	MOVQ    top+48(FP), R10
+	CMPQ    R10, $0x03
+	CMOVQGT DI, R8
+	MOVQ    bottom+56(FP), R10
+	CMPQ    R10, $0x03
+	CMOVQLE DI, R8
+	MOVQ    CX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x00
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x00
+	CMOVQLE SI, R10
+	MOVQ    R10, 1248(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x01
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x01
+	CMOVQLE SI, R10
+	MOVQ    R10, 1256(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x02
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x02
+	CMOVQLE SI, R10
+	MOVQ    R10, 1264(AX)
+	ADDQ    BX, DI
+	MOVQ    DI, R10
+	CMPQ    R8, $0x03
+	CMOVQGT SI, R10
+	CMPQ    R9, $0x03
+	CMOVQLE SI, R10
+	MOVQ    R10, 1272(AX)
+	ADDQ    BX, DI
+	ADDQ    DX, CX
+	VMOVUPS constants<>+1504(SB), Y0
+	VMOVUPS constants<>+1536(SB), Y1
+	VMOVUPS constants<>+1568(SB), Y2
+	VMOVUPS constants<>+1600(SB), Y3
+	VMOVUPS constants<>+1888(SB), Y4
+	VMOVUPS constants<>+1920(SB), Y5
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    n+80(FP), DX
+	MOVQ    room+96(FP), BX
+	SHLQ    $0x02, CX
+	IMUL3Q  $0x06, CX, SI
+	XORQ    DI, DI
 
 channels:
-	MOVQ        (DX), R8
-	VMOVUPS     (R8)(BX*1), Y0
-	MOVQ        32(DX), R8
-	VMOVUPS     (R8)(BX*1), Y1
-	MOVQ        64(DX), R8
-	VMOVUPS     (R8)(BX*1), Y2
-	MOVQ        96(DX), R8
-	VMOVUPS     (R8)(BX*1), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y6, 128(DI)
-	VMOVUPS     Y4, 256(DI)
-	VMOVUPS     Y2, 384(DI)
-	VMOVUPS     Y1, 512(DI)
-	VMOVUPS     Y3, 640(DI)
-	MOVQ        8(DX), R8
-	VMOVUPS     (R8)(BX*1), Y0
-	MOVQ        40(DX), R8
-	VMOVUPS     (R8)(BX*1), Y1
-	MOVQ        72(DX), R8
-	VMOVUPS     (R8)(BX*1), Y2
-	MOVQ        104(DX), R8
-	VMOVUPS     (R8)(BX*1), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	VMOVUPS     Y0, 32(DI)
-	VMOVUPS     Y6, 160(DI)
-	VMOVUPS     Y4, 288(DI)
-	VMOVUPS     Y2, 416(DI)
-	VMOVUPS     Y1, 544(DI)
-	VMOVUPS     Y3, 672(DI)
-	MOVQ        16(DX), R8
-	VMOVUPS     (R8)(BX*1), Y0
-	MOVQ        48(DX), R8
-	VMOVUPS     (R8)(BX*1), Y1
-	MOVQ        80(DX), R8
-	VMOVUPS     (R8)(BX*1), Y2
-	MOVQ        112(DX), R8
-	VMOVUPS     (R8)(BX*1), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	VMOVUPS     Y0, 64(DI)
-	VMOVUPS     Y6, 192(DI)
-	VMOVUPS     Y4, 320(DI)
-	VMOVUPS     Y2, 448(DI)
-	VMOVUPS     Y1, 576(DI)
-	VMOVUPS     Y3, 704(DI)
-	MOVQ        24(DX), R8
-	VMOVUPS     (R8)(BX*1), Y0
-	MOVQ        56(DX), R8
-	VMOVUPS     (R8)(BX*1), Y1
-	MOVQ        88(DX), R8
-	VMOVUPS     (R8)(BX*1), Y2
-	MOVQ        120(DX), R8
-	VMOVUPS     (R8)(BX*1), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	VMOVUPS     Y0, 96(DI)
-	VMOVUPS     Y6, 224(DI)
-	VMOVUPS     Y4, 352(DI)
-	VMOVUPS     Y2, 480(DI)
-	VMOVUPS     Y1, 608(DI)
-	VMOVUPS     Y3, 736(DI)
-	VMOVUPS     (DI), Y0
-	VMOVUPS     32(DI), Y1
-	VMOVUPS     64(DI), Y2
-	VMOVUPS     96(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
+	MOVQ        1152(BX), R8
+	VMOVUPS     (R8)(DI*1), Y6
+	MOVQ        1184(BX), R8
+	VMOVUPS     (R8)(DI*1), Y7
+	MOVQ        1216(BX), R8
+	VMOVUPS     (R8)(DI*1), Y8
+	MOVQ        1248(BX), R8
+	VMOVUPS     (R8)(DI*1), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	VMOVUPS     Y12, 128(BX)
+	VMOVUPS     Y10, 256(BX)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, 384(BX)
+	VMOVUPS     Y7, 512(BX)
+	VMOVUPS     Y6, (BX)
+	VMOVUPS     Y9, 640(BX)
+	MOVQ        1160(BX), R8
+	VMOVUPS     (R8)(DI*1), Y6
+	MOVQ        1192(BX), R8
+	VMOVUPS     (R8)(DI*1), Y7
+	MOVQ        1224(BX), R8
+	VMOVUPS     (R8)(DI*1), Y8
+	MOVQ        1256(BX), R8
+	VMOVUPS     (R8)(DI*1), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	VMOVUPS     Y12, 160(BX)
+	VMOVUPS     Y10, 288(BX)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, 416(BX)
+	VMOVUPS     Y7, 544(BX)
+	VMOVUPS     Y6, 32(BX)
+	VMOVUPS     Y9, 672(BX)
+	MOVQ        1168(BX), R8
+	VMOVUPS     (R8)(DI*1), Y6
+	MOVQ        1200(BX), R8
+	VMOVUPS     (R8)(DI*1), Y7
+	MOVQ        1232(BX), R8
+	VMOVUPS     (R8)(DI*1), Y8
+	MOVQ        1264(BX), R8
+	VMOVUPS     (R8)(DI*1), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	VMOVUPS     Y12, 192(BX)
+	VMOVUPS     Y10, 320(BX)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, 448(BX)
+	VMOVUPS     Y7, 576(BX)
+	VMOVUPS     Y6, 64(BX)
+	VMOVUPS     Y9, 704(BX)
+	MOVQ        1176(BX), R8
+	VMOVUPS     (R8)(DI*1), Y6
+	MOVQ        1208(BX), R8
+	VMOVUPS     (R8)(DI*1), Y7
+	MOVQ        1240(BX), R8
+	VMOVUPS     (R8)(DI*1), Y8
+	MOVQ        1272(BX), R8
+	VMOVUPS     (R8)(DI*1), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	VMOVUPS     Y12, 224(BX)
+	VMOVUPS     Y10, 352(BX)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, 480(BX)
+	VMOVUPS     Y7, 608(BX)
+	VMOVUPS     Y6, 96(BX)
+	VMOVUPS     Y9, 736(BX)
+	VMOVUPS     (BX), Y6
+	VMOVUPS     32(BX), Y7
+	VMOVUPS     64(BX), Y8
+	VMOVUPS     96(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
 	MOVQ        AX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	LEAQ        (R8)(CX*2), R9
+	ADDQ        CX, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
-	VMOVUPS     128(DI), Y0
-	VMOVUPS     160(DI), Y1
-	VMOVUPS     192(DI), Y2
-	VMOVUPS     224(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	ADDQ        CX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     128(BX), Y6
+	VMOVUPS     160(BX), Y7
+	VMOVUPS     192(BX), Y8
+	VMOVUPS     224(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	ADDQ        SI, R8
+	ADDQ        SI, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
-	VMOVUPS     256(DI), Y0
-	VMOVUPS     288(DI), Y1
-	VMOVUPS     320(DI), Y2
-	VMOVUPS     352(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	ADDQ        CX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     256(BX), Y6
+	VMOVUPS     288(BX), Y7
+	VMOVUPS     320(BX), Y8
+	VMOVUPS     352(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	ADDQ        SI, R8
+	ADDQ        SI, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
-	VMOVUPS     384(DI), Y0
-	VMOVUPS     416(DI), Y1
-	VMOVUPS     448(DI), Y2
-	VMOVUPS     480(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	ADDQ        CX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     384(BX), Y6
+	VMOVUPS     416(BX), Y7
+	VMOVUPS     448(BX), Y8
+	VMOVUPS     480(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	ADDQ        SI, R8
+	ADDQ        SI, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
-	VMOVUPS     512(DI), Y0
-	VMOVUPS     544(DI), Y1
-	VMOVUPS     576(DI), Y2
-	VMOVUPS     608(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	ADDQ        CX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     512(BX), Y6
+	VMOVUPS     544(BX), Y7
+	VMOVUPS     576(BX), Y8
+	VMOVUPS     608(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	ADDQ        SI, R8
+	ADDQ        SI, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
-	VMOVUPS     640(DI), Y0
-	VMOVUPS     672(DI), Y1
-	VMOVUPS     704(DI), Y2
-	VMOVUPS     736(DI), Y3
-	VMOVAPS     Y0, Y4
-	VFMADD231PS constants<>+1920(SB), Y2, Y4
-	VMULPS      constants<>+1536(SB), Y1, Y5
-	VFMADD231PS constants<>+1984(SB), Y3, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constants<>+1952(SB), Y2, Y5
-	VMULPS      constants<>+1600(SB), Y1, Y1
-	VFMADD231PS constants<>+2016(SB), Y3, Y1
-	VADDPS      Y1, Y5, Y2
-	VSUBPS      Y1, Y5, Y1
-	ADDQ        CX, R8
-	VMOVUPS     Y0, (R8)
-	ADDQ        CX, R8
+	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     640(BX), Y6
+	VMOVUPS     672(BX), Y7
+	VMOVUPS     704(BX), Y8
+	VMOVUPS     736(BX), Y9
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y2, Y8, Y10
+	VMULPS      Y0, Y7, Y11
+	VFMADD231PS Y4, Y9, Y11
+	VADDPS      Y11, Y10, Y12
+	VSUBPS      Y11, Y10, Y10
+	ADDQ        SI, R8
+	ADDQ        SI, R9
+	VMOVUPS     Y12, (R8)(CX*1)
+	VMOVUPS     Y10, (R8)(CX*2)
+	VMOVAPS     Y6, Y10
+	VFMADD231PS Y3, Y8, Y10
+	VMULPS      Y1, Y7, Y7
+	VFMADD231PS Y5, Y9, Y7
+	VADDPS      Y7, Y10, Y8
+	VSUBPS      Y7, Y10, Y7
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y7, (R9)(CX*1)
 	VMOVUPS     Y6, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y4, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y2, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y1, (R8)
-	ADDQ        CX, R8
-	VMOVUPS     Y3, (R8)
+	VMOVUPS     Y9, (R9)(CX*2)
 	ADDQ        $0x20, AX
-	ADDQ        $0x20, BX
-	SUBQ        $0x08, SI
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, DX
 	JG          channels
 	VZEROUPPER
 	RET
 
-// func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[288]float32)
+// func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
 // Requires: AVX, FMA3
 TEXT ·winogradFilterGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ   dst+0(FP), AX
-	MOVQ   stride+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   n+32(FP), SI
-	MOVQ   room+40(FP), DI
-	SHLQ   $0x02, CX
-	SHLQ   $0x02, BX
-	IMUL3Q $0x06, BX, R8
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    ld+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    room+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x03, CX, R8
+	VMOVUPS constants<>+1856(SB), Y0
+	VMOVUPS constants<>+1952(SB), Y1
+	VMOVUPS constants<>+1824(SB), Y2
+	VMOVUPS constants<>+1984(SB), Y3
+	VMOVUPS constants<>+1728(SB), Y4
+	VMOVUPS constants<>+1760(SB), Y5
+	VMOVUPS constants<>+1760(SB), Y5
+	IMUL3Q  $0x06, BX, R9
 
 values:
-	MOVQ        DX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y1, 192(DI)
-	VMOVUPS     Y3, 384(DI)
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	ADDQ        BX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, 32(DI)
-	VMOVUPS     Y1, 224(DI)
-	VMOVUPS     Y3, 416(DI)
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	ADDQ        BX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, 64(DI)
-	VMOVUPS     Y1, 256(DI)
-	VMOVUPS     Y3, 448(DI)
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	ADDQ        BX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, 96(DI)
-	VMOVUPS     Y1, 288(DI)
-	VMOVUPS     Y3, 480(DI)
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	ADDQ        BX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, 128(DI)
-	VMOVUPS     Y1, 320(DI)
-	VMOVUPS     Y3, 512(DI)
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	SUBQ        R8, R9
-	ADDQ        BX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R8, R9
-	VMOVUPS     (R9), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	VMOVUPS     Y0, 160(DI)
-	VMOVUPS     Y1, 352(DI)
-	VMOVUPS     Y3, 544(DI)
-	VMOVUPS     (DI), Y0
-	VMOVUPS     32(DI), Y1
-	VMOVUPS     64(DI), Y2
-	VMOVUPS     96(DI), Y3
-	VMOVUPS     128(DI), Y4
-	VMOVUPS     160(DI), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	MOVQ        AX, R9
-	VMOVUPS     Y0, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y1, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y3, (R9)
-	VMOVUPS     192(DI), Y0
-	VMOVUPS     224(DI), Y1
-	VMOVUPS     256(DI), Y2
-	VMOVUPS     288(DI), Y3
-	VMOVUPS     320(DI), Y4
-	VMOVUPS     352(DI), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	ADDQ        CX, R9
-	VMOVUPS     Y0, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y1, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y3, (R9)
-	VMOVUPS     384(DI), Y0
-	VMOVUPS     416(DI), Y1
-	VMOVUPS     448(DI), Y2
-	VMOVUPS     480(DI), Y3
-	VMOVUPS     512(DI), Y4
-	VMOVUPS     544(DI), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VMULPS      constants<>+1888(SB), Y0, Y0
-	VFMADD231PS constants<>+1696(SB), Y6, Y0
-	VFMADD231PS constants<>+1792(SB), Y2, Y0
-	VMULPS      constants<>+1760(SB), Y1, Y1
-	VFMADD231PS constants<>+1856(SB), Y3, Y1
-	VMOVAPS     Y5, Y3
-	VFMADD231PS constants<>+1728(SB), Y6, Y3
-	VFMADD231PS constants<>+1824(SB), Y2, Y3
-	ADDQ        CX, R9
-	VMOVUPS     Y0, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y1, (R9)
-	ADDQ        CX, R9
-	VMOVUPS     Y3, (R9)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, SI
-	JG          values
+	MOVQ         DX, R10
+	LEAQ         (R10)(R9*2), R11
+	ADDQ         R9, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, (DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 192(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 384(DI)
+	ADDQ         BX, R10
+	ADDQ         BX, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, 32(DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 224(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 416(DI)
+	ADDQ         BX, R10
+	ADDQ         BX, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, 64(DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 256(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 448(DI)
+	ADDQ         BX, R10
+	ADDQ         BX, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, 96(DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 288(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 480(DI)
+	ADDQ         BX, R10
+	ADDQ         BX, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, 128(DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 320(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 512(DI)
+	ADDQ         BX, R10
+	ADDQ         BX, R11
+	VMOVUPS      (R10), Y6
+	VMOVUPS      (R10)(R9*1), Y7
+	VMOVUPS      (R10)(R9*2), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R11)(R9*1), Y10
+	VMOVUPS      (R11)(R9*2), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	VMOVUPS      Y6, 160(DI)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, 352(DI)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, 544(DI)
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VMOVUPS      64(DI), Y8
+	VMOVUPS      96(DI), Y9
+	VMOVUPS      128(DI), Y10
+	VMOVUPS      160(DI), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	MOVQ         AX, R10
+	VMOVUPS      Y6, (R10)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, (R10)(CX*2)
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      256(DI), Y8
+	VMOVUPS      288(DI), Y9
+	VMOVUPS      320(DI), Y10
+	VMOVUPS      352(DI), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	ADDQ         R8, R10
+	VMOVUPS      Y6, (R10)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, (R10)(CX*2)
+	VMOVUPS      384(DI), Y6
+	VMOVUPS      416(DI), Y7
+	VMOVUPS      448(DI), Y8
+	VMOVUPS      480(DI), Y9
+	VMOVUPS      512(DI), Y10
+	VMOVUPS      544(DI), Y11
+	VADDPS       Y8, Y7, Y12
+	VSUBPS       Y8, Y7, Y7
+	VADDPS       Y10, Y9, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMULPS       Y0, Y6, Y6
+	VFNMADD231PS Y1, Y12, Y6
+	VFMADD231PS  Y2, Y8, Y6
+	ADDQ         R8, R10
+	VMOVUPS      Y6, (R10)
+	VMULPS       Y3, Y7, Y6
+	VFMADD231PS  Y4, Y9, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	VMOVAPS      Y11, Y6
+	VFNMADD231PS Y5, Y12, Y6
+	VFMADD231PS  Y5, Y8, Y6
+	VMOVUPS      Y6, (R10)(CX*2)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JG           values
 	VZEROUPPER
 	RET

@@ -96,14 +96,17 @@ func (g *tiling) release() {
 	tilings.Put(g)
 }
 
+// transformRoom is the work space of a transform: a square of vectors, and of
+// addresses.
+type transformRoom = [points*lanes + points*2]float32
+
 // tileScratch is the work space of a worker.
 type tileScratch struct {
-	room     [8 * points]float32
+	room     transformRoom
 	source   []float32 // transformed, chunk by chunk, plane by plane, tile by tile
 	filter   []float32 // transformed, a chunk
 	taps     []float32 // of the filter, a chunk
 	products []float32 // plane by plane, tile by tile
-	none     []float32 // zeros, as many as there are channels
 }
 
 var tileScratches = freelist.List[tileScratch]{New: func() *tileScratch { return new(tileScratch) }}
@@ -179,16 +182,13 @@ func (g *tiling) task(s *tileScratch, first, last, lo, hi int) {
 	in, out := g.from.channels, g.to.channels
 	tiles := last - first
 	plane := g.block*chunk + gap
-	if s.source = grow(s.source, g.chunks*points*plane); len(s.none) < max(in, out) {
-		s.none = make([]float32, max(in, out))
-	}
-	var pixels [points]*float32
-	for i := first; i < last; i++ {
-		g.look(&pixels, s.none, i)
+	s.source = grow(s.source, g.chunks*points*plane)
+	for i, t := first, g.place(first); i < last; i++ {
 		for c := range g.chunks {
 			n := min(chunk, in-c*chunk)
-			winogradInput(s.source[c*points*plane+(i-first)*n:], plane, &pixels, c*chunk, n, &s.room)
+			g.transformSource(s.source[c*points*plane+(i-first)*n:], plane, t, c*chunk, n, &s.room)
 		}
+		g.next(&t)
 	}
 	product := g.block*nr + gap
 	s.products = grow(s.products, points*product)
@@ -207,44 +207,47 @@ func (g *tiling) task(s *tileScratch, first, last, lo, hi int) {
 				winogradProduct(s.products[p*product:], s.source[(c*points+p)*plane:], n, 1, filter[p*filterPlane:], tiles, n, c > 0)
 			}
 		}
-		bias := s.none
+		bias := zeros[:]
 		if g.bias != nil {
 			bias = g.bias[j*nr:]
 		}
-		for i := first; i < last; i++ {
-			row, y, x := g.place(i)
-			at := ((row*g.to.height+y)*g.to.width+x)*out + j*nr
+		for i, t := first, g.place(first); i < last; i++ {
+			at := ((t.row*g.to.height+t.y)*g.to.width+t.x)*out + j*nr
 			var add []float32
 			if g.beta != 0 {
 				add = g.add[at:]
 			}
-			winogradOutput(g.dst[at:], g.to.width*out, out, min(side, g.to.height-y), min(side, g.to.width-x),
+			winogradOutput(g.dst[at:], g.to.width*out, out, min(side, g.to.height-t.y), min(side, g.to.width-t.x),
 				s.products[(i-first)*nr:], product, min(nr, out-j*nr), bias, add, g.beta, &s.room)
+			g.next(&t)
 		}
 	}
 }
 
-// place returns the row and the first pixel of tile i.
-func (g *tiling) place(i int) (row, y, x int) {
-	row, i = i/(g.high*g.wide), i%(g.high*g.wide)
-	return row, i / g.wide * side, i % g.wide * side
+// A corner is the first output pixel of a tile.
+type corner struct{ row, y, x int }
+
+// place returns the corner of tile i.
+func (g *tiling) place(i int) corner {
+	row, i := i/(g.high*g.wide), i%(g.high*g.wide)
+	return corner{row, i / g.wide * side, i % g.wide * side}
 }
 
-// look points pixels to what tile i sees, to none beside the image.
-func (g *tiling) look(pixels *[points]*float32, none []float32, i int) {
-	row, y, x := g.place(i)
-	y, x = y-g.top, x-g.left
-	for u := range sight {
-		line := pixels[u*sight:][:sight]
-		for v := range line {
-			line[v] = &none[0]
-		}
-		if uint(y+u) >= uint(g.from.height) {
-			continue
-		}
-		at := (row*g.from.height+y+u)*g.from.width + x
-		for v := max(0, -x); v < min(sight, g.from.width-x); v++ {
-			line[v] = &g.src[(at+v)*g.from.channels]
+// next moves t to that of the next tile.
+func (g *tiling) next(t *corner) {
+	if t.x += side; t.x >= g.to.width {
+		t.x = 0
+		if t.y += side; t.y >= g.to.height {
+			t.y = 0
+			t.row++
 		}
 	}
+}
+
+// transformSource writes the transform of n channels, from channel c on, of the
+// source pixels that t sees into dst.
+func (g *tiling) transformSource(dst []float32, plane int, t corner, c, n int, room *transformRoom) {
+	y, x := t.y-g.top, t.x-g.left
+	at := ((t.row*g.from.height+y)*g.from.width+x)*g.from.channels + c
+	winogradInput(dst, plane, g.src, at, g.from.width*g.from.channels, g.from.channels, -y, g.from.height-y, -x, g.from.width-x, n, room)
 }

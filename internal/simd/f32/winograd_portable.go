@@ -1,7 +1,5 @@
 package f32
 
-import "unsafe"
-
 const (
 	p2, q2 = pointP * pointP, pointQ * pointQ
 	p3, q3 = pointP * p2, pointQ * q2
@@ -43,16 +41,20 @@ func gu(u [sight]float32) [3]float32 {
 	return [3]float32{1/(p2*q2)*u[0] + 1/np*sp + 1/nq*sq, pointP/np*dp + pointQ/nq*dq, p2/np*sp + q2/nq*sq + u[5]}
 }
 
-// winogradInputGo writes the transforms Bᵀ d B of n channels of the pixels src,
-// from channel at on, into dst: planes stride values apart. Here as elsewhere n
-// is a multiple of lanes.
-func winogradInputGo(dst []float32, stride int, src *[points]*float32, at, n int) {
+// winogradInputGo writes the transforms Bᵀ d B of n channels into dst: planes
+// stride values apart. The first pixel of d lies at src[at], even if there is
+// none; lines are row values apart, pixels pixel. Those outside of the lines from
+// top to bottom and of the pixels from left to right are zeros. Here as elsewhere
+// n is a multiple of lanes.
+func winogradInputGo(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int) {
 	var t [sight][sight]float32
 	for c := range n {
 		for j := range sight {
 			var d [sight]float32
 			for i := range d {
-				d[i] = *(*float32)(unsafe.Add(unsafe.Pointer(src[i*sight+j]), 4*(at+c)))
+				if i >= top && i < bottom && j >= left && j < right {
+					d[i] = src[at+i*row+j*pixel+c]
+				}
 			}
 			for i, v := range bd(d) {
 				t[i][j] = v
@@ -84,15 +86,17 @@ func winogradFilterGo(dst []float32, stride int, src []float32, ld, n int) {
 	}
 }
 
-// winogradOutputGradGo writes the transforms A dy Aᵀ of n channels of the pixels
-// src, from channel at on, into dst: planes stride values apart.
-func winogradOutputGradGo(dst []float32, stride int, src *[side * side]*float32, at, n int) {
+// winogradOutputGradGo writes the transforms A dy Aᵀ of n channels into dst, as
+// winogradInputGo does.
+func winogradOutputGradGo(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int) {
 	var t [sight][side]float32
 	for c := range n {
 		for j := range side {
 			var y [side]float32
 			for i := range y {
-				y[i] = *(*float32)(unsafe.Add(unsafe.Pointer(src[i*side+j]), 4*(at+c)))
+				if i >= top && i < bottom && j >= left && j < right {
+					y[i] = src[at+i*row+j*pixel+c]
+				}
 			}
 			for i, v := range ay(y) {
 				t[i][j] = v

@@ -68,11 +68,10 @@ func (g *filterTiling) run(rows int) {
 
 // gradScratch is the work space of a worker, all by planes.
 type gradScratch struct {
-	room   [8 * points]float32
+	room   transformRoom
 	source [points * sourcePlane]float32             // transformed x, tile by tile
 	grad   [gradOut / nr][points * gradPlane]float32 // transformed dy, panel by panel, tile by tile
 	sums   [gradOut / nr][points * sumPlane]float32  // panel by panel, channel by channel
-	none   []float32                                 // zeros, as many as there are channels
 }
 
 var gradScratches = freelist.List[gradScratch]{New: func() *gradScratch { return new(gradScratch) }}
@@ -91,24 +90,20 @@ func (g *filterTiling) units(lo, hi int) {
 func (g *filterTiling) unit(s *gradScratch, first, last, i, o int) {
 	in, out := g.from.channels, g.to.channels
 	ins, outs := min(gradIn, in-i), min(gradOut, out-o)
-	if len(s.none) < max(in, out) {
-		s.none = make([]float32, max(in, out))
-	}
-	var pixels [points]*float32
-	var grads [side * side]*float32
-	for t := first; t < last; t += gradTiles {
-		tiles := min(gradTiles, last-t)
+	t := g.place(first)
+	for at := first; at < last; at += gradTiles {
+		tiles := min(gradTiles, last-at)
 		for k := range tiles {
-			g.look(&pixels, s.none, t+k)
-			winogradInput(s.source[k*ins:], sourcePlane, &pixels, i, ins, &s.room)
-			g.lookBack(&grads, s.none, t+k)
+			g.transformSource(s.source[k*ins:], sourcePlane, t, i, ins, &s.room)
 			for j := range panels(outs) {
-				winogradOutputGrad(s.grad[j][k*nr:], gradPlane, &grads, o+j*nr, min(nr, outs-j*nr), &s.room)
+				y := ((t.row*g.to.height+t.y)*g.to.width+t.x)*out + o + j*nr
+				winogradOutputGrad(s.grad[j][k*nr:], gradPlane, g.dst, y, g.to.width*out, out, 0, g.to.height-t.y, 0, g.to.width-t.x, min(nr, outs-j*nr), &s.room)
 			}
+			g.next(&t)
 		}
 		for j := range panels(outs) {
 			for p := range points {
-				winogradProduct(s.sums[j][p*sumPlane:], s.source[p*sourcePlane:], 1, ins, s.grad[j][p*gradPlane:], ins, tiles, t > first)
+				winogradProduct(s.sums[j][p*sumPlane:], s.source[p*sourcePlane:], 1, ins, s.grad[j][p*gradPlane:], ins, tiles, at > first)
 			}
 		}
 	}
@@ -119,20 +114,6 @@ func (g *filterTiling) unit(s *gradScratch, first, last, i, o int) {
 	for j := range panels(outs) {
 		for c := range ins {
 			winogradFilterGrad(dw[(i+c)*out+o+j*nr:], in*out, s.sums[j][c*nr:], sumPlane, min(nr, outs-j*nr), &s.room)
-		}
-	}
-}
-
-// lookBack points grads to the output pixels of tile i, to none beside the image.
-func (g *filterTiling) lookBack(grads *[side * side]*float32, none []float32, i int) {
-	row, y, x := g.place(i)
-	for u := range side {
-		for v := range side {
-			to := &none[0]
-			if y+u < g.to.height && x+v < g.to.width {
-				to = &g.dst[((row*g.to.height+y+u)*g.to.width+x+v)*g.to.channels]
-			}
-			grads[u*side+v] = to
 		}
 	}
 }

@@ -26,159 +26,253 @@ func winograd() {
 	winogradFilterGrad()
 }
 
-// linear returns Σ c[i]·x[i], the terms with c = 0 left out.
+// held are the constants that a kernel keeps in registers.
+var held map[float64]VecVirtual
+
+// hold loads constants for the rest of a kernel.
+func hold(constants ...float64) {
+	held = map[float64]VecVirtual{}
+	for _, c := range constants {
+		held[c] = YMM()
+		VMOVUPS(constant(c), held[c])
+	}
+}
+
+// factor returns a constant, in a register if it is held.
+func factor(c float64) Op {
+	if v, ok := held[c]; ok {
+		return v
+	}
+	return constant(c)
+}
+
+// addTo adds c·x to y.
+func addTo(y, x VecVirtual, c float64) {
+	switch {
+	case c == 1:
+		VADDPS(x, y, y)
+	case c < 0:
+		VFNMADD231PS(factor(-c), x, y)
+	default:
+		VFMADD231PS(factor(c), x, y)
+	}
+}
+
+// linear returns Σ c[i]·x[i].
 func linear(c []float64, x ...VecVirtual) VecVirtual {
 	y := YMM()
-	begun := false
-	for i, v := range c {
-		switch {
-		case v == 0:
-		case !begun && v == 1:
-			VMOVAPS(x[i], y)
-			begun = true
-		case !begun:
-			VMULPS(constant(v), x[i], y)
-			begun = true
-		case v == 1:
-			VADDPS(x[i], y, y)
-		default:
-			VFMADD231PS(constant(v), x[i], y)
-		}
+	if c[0] == 1 {
+		VMOVAPS(x[0], y)
+	} else {
+		VMULPS(factor(c[0]), x[0], y)
+	}
+	for i, v := range x[1:] {
+		addTo(y, v, c[1+i])
 	}
 	return y
 }
 
-// plusMinus returns a ± c·b.
+// plusMinus returns a ± c·b, the second in place of a unless c is 1.
 func plusMinus(a, b VecVirtual, c float64) (plus, minus VecVirtual) {
-	plus, minus = YMM(), YMM()
+	plus = YMM()
 	if c == 1 {
+		minus = YMM()
 		VADDPS(b, a, plus)
 		VSUBPS(b, a, minus)
 		return plus, minus
 	}
 	VMOVAPS(a, plus)
-	VFMADD231PS(constant(c), b, plus)
-	VFNMADD231PS(constant(c), b, a)
+	addTo(plus, b, c)
+	addTo(a, b, -c)
 	return plus, a
 }
 
-// inputTransform is one dimension of that of six pixels.
-func inputTransform(d []VecVirtual) []VecVirtual {
-	const p2, q2 = pointP * pointP, pointQ * pointQ
-	r1, r2 := plusMinus(linear([]float64{1, -q2}, d[4], d[2]), linear([]float64{1, -q2}, d[3], d[1]), pointP)
-	r3, r4 := plusMinus(linear([]float64{1, -p2}, d[4], d[2]), linear([]float64{1, -p2}, d[3], d[1]), pointQ)
-	ends := []float64{1, -(p2 + q2), p2 * q2}
-	return []VecVirtual{linear(ends, d[4], d[2], d[0]), r1, r2, r3, r4, linear(ends, d[5], d[3], d[1])}
+// A transform is one dimension of a transform of tiles. It hands its results on
+// as they come.
+type transform func(x []VecVirtual, result func(i int, v VecVirtual))
+
+// The matrices of package f32 in terms of these.
+const (
+	squareP, squareQ = pointP * pointP, pointQ * pointQ
+	cubeP, cubeQ     = pointP * squareP, pointQ * squareQ
+	product, total   = squareP * squareQ, squareP + squareQ
+	normP            = 2 * squareP * (squareP - squareQ)
+	normQ            = 2 * squareQ * (squareQ - squareP)
+)
+
+// pairs hands on e ± o for the points ±p and ±q.
+func pairs(result func(i int, v VecVirtual), i int, e, o VecVirtual, c float64) {
+	plus, minus := plusMinus(e, o, c)
+	result(i, plus)
+	result(i+1, minus)
 }
 
-// filterTransform is one dimension of that of three taps.
-func filterTransform(g []VecVirtual) []VecVirtual {
-	const (
-		p2, q2 = pointP * pointP, pointQ * pointQ
-		n, np  = p2 * q2, 2 * p2 * (p2 - q2)
-		nq     = 2 * q2 * (q2 - p2)
-	)
-	r1, r2 := plusMinus(linear([]float64{1 / np, p2 / np}, g[0], g[2]), g[1], pointP/np)
-	r3, r4 := plusMinus(linear([]float64{1 / nq, q2 / nq}, g[0], g[2]), g[1], pointQ/nq)
-	return []VecVirtual{linear([]float64{1 / n}, g[0]), r1, r2, r3, r4, g[2]}
+// inputTransform is Bᵀ.
+func inputTransform(d []VecVirtual, result func(i int, v VecVirtual)) {
+	pairs(result, 1, linear([]float64{1, -squareQ}, d[4], d[2]), linear([]float64{1, -squareQ}, d[3], d[1]), pointP)
+	pairs(result, 3, linear([]float64{1, -squareP}, d[4], d[2]), linear([]float64{1, -squareP}, d[3], d[1]), pointQ)
+	for i := range 2 {
+		addTo(d[4+i], d[2+i], -total)
+		addTo(d[4+i], d[i], product)
+		result(5*i, d[4+i])
+	}
 }
 
-// outputTransform is one dimension of that of six products.
-func outputTransform(m []VecVirtual) []VecVirtual {
-	const p2, q2 = pointP * pointP, pointQ * pointQ
+// filterTransform is G.
+func filterTransform(g []VecVirtual, result func(i int, v VecVirtual)) {
+	pairs(result, 1, linear([]float64{1 / normP, squareP / normP}, g[0], g[2]), g[1], pointP/normP)
+	pairs(result, 3, linear([]float64{1 / normQ, squareQ / normQ}, g[0], g[2]), g[1], pointQ/normQ)
+	result(0, linear([]float64{1 / product}, g[0]))
+	result(5, g[2])
+}
+
+// outputTransform is Aᵀ.
+func outputTransform(m []VecVirtual, result func(i int, v VecVirtual)) {
 	sp, dp := plusMinus(m[1], m[2], 1)
 	sq, dq := plusMinus(m[3], m[4], 1)
-	return []VecVirtual{
-		linear([]float64{1, 1, 1}, m[0], sp, sq),
-		linear([]float64{pointP, pointQ}, dp, dq),
-		linear([]float64{p2, q2}, sp, sq),
-		linear([]float64{1, pointP * p2, pointQ * q2}, m[5], dp, dq),
-	}
+	result(0, linear([]float64{1, 1, 1}, m[0], sp, sq))
+	result(1, linear([]float64{pointP, pointQ}, dp, dq))
+	result(2, linear([]float64{squareP, squareQ}, sp, sq))
+	result(3, linear([]float64{1, cubeP, cubeQ}, m[5], dp, dq))
 }
 
-// outputGradTransform is the transposition of outputTransform.
-func outputGradTransform(y []VecVirtual) []VecVirtual {
-	const p2, q2 = pointP * pointP, pointQ * pointQ
-	r1, r2 := plusMinus(linear([]float64{1, p2}, y[0], y[2]), linear([]float64{pointP, pointP * p2}, y[1], y[3]), 1)
-	r3, r4 := plusMinus(linear([]float64{1, q2}, y[0], y[2]), linear([]float64{pointQ, pointQ * q2}, y[1], y[3]), 1)
-	return []VecVirtual{y[0], r1, r2, r3, r4, y[3]}
+// outputGradTransform is A.
+func outputGradTransform(y []VecVirtual, result func(i int, v VecVirtual)) {
+	pairs(result, 1, linear([]float64{1, squareP}, y[0], y[2]), linear([]float64{pointP, cubeP}, y[1], y[3]), 1)
+	pairs(result, 3, linear([]float64{1, squareQ}, y[0], y[2]), linear([]float64{pointQ, cubeQ}, y[1], y[3]), 1)
+	result(0, y[0])
+	result(5, y[3])
 }
 
-// filterGradTransform is the transposition of filterTransform.
-func filterGradTransform(u []VecVirtual) []VecVirtual {
-	const (
-		p2, q2 = pointP * pointP, pointQ * pointQ
-		n, np  = p2 * q2, 2 * p2 * (p2 - q2)
-		nq     = 2 * q2 * (q2 - p2)
-	)
+// filterGradTransform is Gᵀ.
+func filterGradTransform(u []VecVirtual, result func(i int, v VecVirtual)) {
 	sp, dp := plusMinus(u[1], u[2], 1)
 	sq, dq := plusMinus(u[3], u[4], 1)
-	return []VecVirtual{
-		linear([]float64{1 / n, 1 / np, 1 / nq}, u[0], sp, sq),
-		linear([]float64{pointP / np, pointQ / nq}, dp, dq),
-		linear([]float64{1, p2 / np, q2 / nq}, u[5], sp, sq),
-	}
+	result(0, linear([]float64{1 / product, 1 / normP, 1 / normQ}, u[0], sp, sq))
+	result(1, linear([]float64{pointP / normP, pointQ / normQ}, dp, dq))
+	result(2, linear([]float64{1, squareP / normP, squareQ / normQ}, u[5], sp, sq))
 }
 
+// Work space of a kernel: a square of vectors, and pointers to pixels.
+const (
+	roomPixels = points * lanes * size
+	roomSize   = points*lanes + points*2
+	sight      = 6
+	points     = sight * sight
+)
+
 // twice applies f to the columns of an in×in square that load reads, and then
-// to the rows of what that gives; store gets the results row by row.
-func twice(room Mem, in int, f func([]VecVirtual) []VecVirtual, load func(i, j int, v VecVirtual), store func(i, j int, v VecVirtual)) {
+// to the out rows of what that gives; store gets the results.
+func twice(room Mem, in, out int, f transform, load func(i, j int, v VecVirtual), store func(i, j int, v VecVirtual)) {
 	const vector = lanes * size
-	out := 0
 	for j := range in {
 		v := emit.Vectors(in)
 		for i := range v {
 			load(i, j, v[i])
 		}
-		v = f(v)
-		out = len(v)
-		for i := range v {
-			VMOVUPS(v[i], room.Offset((i*in+j)*vector))
-		}
+		f(v, func(i int, v VecVirtual) { VMOVUPS(v, room.Offset((i*in+j)*vector)) })
 	}
 	for i := range out {
 		v := emit.Vectors(in)
 		for j := range v {
 			VMOVUPS(room.Offset((i*in+j)*vector), v[j])
 		}
-		for j, v := range f(v) {
-			store(i, j, v)
-		}
+		f(v, func(j int, v VecVirtual) { store(i, j, v) })
 	}
 }
 
-// strided returns a function that steps through planes stride bytes apart.
-func strided(p Mem, stride Register) (next func() Mem) {
-	at := Mem{Base: GP64()}
-	begun := false
-	return func() Mem {
-		if !begun {
-			MOVQ(p.Base, at.Base)
-			begun = true
-		} else {
-			ADDQ(stride, at.Base)
-		}
-		return at
+// A walk addresses places of a matrix, the columns of a row by column bytes.
+type walk struct {
+	low, high   Mem // the first and the fourth column
+	column, row Register
+}
+
+// newWalk begins at the first row of p.
+func newWalk(p Mem, columns int, column, row Register) walk {
+	w := walk{low: Mem{Base: GP64()}, high: Mem{Base: GP64()}, column: column, row: row}
+	MOVQ(p.Base, w.low.Base)
+	if columns > 3 {
+		LEAQ(w.low.Idx(column, 2), w.high.Base)
+		ADDQ(column, w.high.Base)
+	}
+	return w
+}
+
+// next goes to the next row.
+func (w walk) next(columns int) {
+	ADDQ(w.row, w.low.Base)
+	if columns > 3 {
+		ADDQ(w.row, w.high.Base)
 	}
 }
 
-// scatter emits a kernel that reads a square of pixels by pointers to them and
-// writes the transform into planes.
-func scatter(name, doc string, pixels int, f func([]VecVirtual) []VecVirtual) {
-	emit.Kernel(name, fmt.Sprintf("func(dst *float32, stride int, src *[%d]*float32, at, n int, room *[288]float32)", pixels*pixels), doc)
-	dst, stride, src := emit.Pointer("dst"), emit.Integer("stride"), emit.Pointer("src")
-	at, n, room := emit.Integer("at"), emit.Integer("n"), emit.Pointer("room")
+func (w walk) at(j int) Mem {
+	base := w.low
+	if j >= 3 {
+		base = w.high
+	}
+	if j%3 == 0 {
+		return base
+	}
+	return base.Idx(w.column, uint8(j%3))
+}
+
+// times returns n·x.
+func times(n int, x Register) Register {
+	y := GP64()
+	IMUL3Q(U8(n), x, y)
+	return y
+}
+
+// scatter emits a kernel that reads a square of pixels, zeros beside the image,
+// and writes the transform into planes.
+func scatter(name, doc string, pixels int, f transform, constants ...float64) {
+	emit.Kernel(name, fmt.Sprintf("func(dst *float32, stride int, src *float32, at, row, pixel, top, bottom, left, right, n int, none *float32, room *[%d]float32)", roomSize), doc)
+	table := emit.Pointer("room").Offset(roomPixels)
+	func() { // the addresses of the pixels
+		line, at := emit.Pointer("src"), emit.Integer("at")
+		LEAQ(line.Idx(at, size), line.Base)
+		row, pixel := emit.Integer("row"), emit.Integer("pixel")
+		SHLQ(U8(2), row)
+		SHLQ(U8(2), pixel)
+		none := emit.Pointer("none").Base
+		beyond := GP64()
+		MOVQ(U32(pixels), beyond)
+		for u := range pixels {
+			left, right := emit.Integer("left"), emit.Integer("right")
+			bound := emit.Integer("top")
+			CMPQ(bound, U8(u))
+			CMOVQGT(beyond, left)
+			Load(Param("bottom"), bound)
+			CMPQ(bound, U8(u))
+			CMOVQLE(beyond, left)
+			p, to := GP64(), GP64()
+			MOVQ(line.Base, p)
+			for v := range pixels {
+				MOVQ(p, to)
+				CMPQ(left, U8(v))
+				CMOVQGT(none, to)
+				CMPQ(right, U8(v))
+				CMOVQLE(none, to)
+				MOVQ(to, table.Offset(8*(u*pixels+v)))
+				ADDQ(pixel, p)
+			}
+			ADDQ(row, line.Base)
+		}
+	}()
+	hold(constants...)
+	dst, stride, n, room := emit.Pointer("dst"), emit.Integer("stride"), emit.Integer("n"), emit.Pointer("room")
 	SHLQ(U8(2), stride)
-	SHLQ(U8(2), at)
+	step, at := times(sight, stride), GP64()
+	XORQ(at, at)
 	Label("channels")
-	next := strided(dst, stride)
 	p := Mem{Base: GP64()}
-	twice(room, pixels, f,
+	twice(room, pixels, sight, f,
 		func(i, j int, v VecVirtual) {
-			MOVQ(src.Offset(8*(i*pixels+j)), p.Base)
+			MOVQ(room.Offset(roomPixels+8*(i*pixels+j)), p.Base)
 			VMOVUPS(p.Idx(at, 1), v)
 		},
-		func(_, _ int, v VecVirtual) { VMOVUPS(v, next()) })
+		rows(dst, sight, stride, step))
 	ADDQ(U8(lanes*size), dst.Base)
 	ADDQ(U8(lanes*size), at)
 	SUBQ(U8(lanes), n)
@@ -187,41 +281,58 @@ func scatter(name, doc string, pixels int, f func([]VecVirtual) []VecVirtual) {
 }
 
 func winogradInput() {
-	scatter("winogradInputAVX2", "winogradInputAVX2 is winogradInput with AVX2 and FMA.", 6, inputTransform)
+	scatter("winogradInputAVX2", "winogradInputAVX2 is winogradInput with AVX2 and FMA.", sight, inputTransform,
+		pointP, pointQ, squareP, squareQ, product, total)
 }
 
 func winogradOutputGrad() {
-	scatter("winogradOutputGradAVX2", "winogradOutputGradAVX2 is winogradOutputGrad with AVX2 and FMA.", 4, outputGradTransform)
+	scatter("winogradOutputGradAVX2", "winogradOutputGradAVX2 is winogradOutputGrad with AVX2 and FMA.", 4, outputGradTransform,
+		pointP, pointQ, squareP, squareQ, cubeP, cubeQ)
 }
 
-// planes emits a kernel that transforms planes into planes.
-func planes(name, doc string, in int, f func([]VecVirtual) []VecVirtual) {
-	emit.Kernel(name, "func(dst *float32, stride int, src *float32, ld, n int, room *[288]float32)", doc)
+// columns returns a function that loads from planes stride bytes apart, column
+// after column of an in×in square.
+func columns(p Mem, in int, stride Register) func(i, j int, v VecVirtual) {
+	step := times(in, stride)
+	var from walk
+	return func(i, j int, v VecVirtual) {
+		if i == 0 && j == 0 {
+			from = newWalk(p, in, step, stride)
+		} else if i == 0 {
+			from.next(in)
+		}
+		VMOVUPS(from.at(i), v)
+	}
+}
+
+// rows returns a function that stores into planes stride bytes apart, row after
+// row of a square of out columns; step is out times stride.
+func rows(p Mem, out int, stride, step Register) func(i, j int, v VecVirtual) {
+	var to walk
+	row := -1
+	return func(i, j int, v VecVirtual) {
+		if row < 0 {
+			to = newWalk(p, out, stride, step)
+		} else if i > row {
+			to.next(out)
+		}
+		row = i
+		VMOVUPS(v, to.at(j))
+	}
+}
+
+// planes emits a kernel that transforms an in×in square of planes into out×out.
+func planes(name, doc string, in, out int, f transform, constants ...float64) {
+	emit.Kernel(name, fmt.Sprintf("func(dst *float32, stride int, src *float32, ld, n int, room *[%d]float32)", roomSize), doc)
 	dst, stride, src := emit.Pointer("dst"), emit.Integer("stride"), emit.Pointer("src")
 	ld, n, room := emit.Integer("ld"), emit.Integer("n"), emit.Pointer("room")
 	SHLQ(U8(2), stride)
 	SHLQ(U8(2), ld)
-	row := GP64()
-	IMUL3Q(U8(in), ld, row)
+	step := times(out, stride)
+	hold(constants...)
+	load := columns(src, in, ld)
 	Label("values")
-	next := strided(dst, stride)
-	at := Mem{Base: GP64()}
-	twice(room, in, f,
-		func(i, j int, v VecVirtual) {
-			switch {
-			case i == 0 && j == 0:
-				MOVQ(src.Base, at.Base)
-			case i == 0: // from the foot of a column to the head of the next
-				for range in - 1 {
-					SUBQ(row, at.Base)
-				}
-				ADDQ(ld, at.Base)
-			default:
-				ADDQ(row, at.Base)
-			}
-			VMOVUPS(at, v)
-		},
-		func(_, _ int, v VecVirtual) { VMOVUPS(v, next()) })
+	twice(room, in, out, f, load, rows(dst, out, stride, step))
 	ADDQ(U8(lanes*size), dst.Base)
 	ADDQ(U8(lanes*size), src.Base)
 	SUBQ(U8(lanes), n)
@@ -230,79 +341,59 @@ func planes(name, doc string, in int, f func([]VecVirtual) []VecVirtual) {
 }
 
 func winogradFilter() {
-	planes("winogradFilterAVX2", "winogradFilterAVX2 is winogradFilter with AVX2 and FMA.", 3, filterTransform)
+	planes("winogradFilterAVX2", "winogradFilterAVX2 is winogradFilter with AVX2 and FMA.", 3, sight, filterTransform,
+		-pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ, 1/normP, 1/normQ, 1/product)
 }
 
 func winogradFilterGrad() {
-	planes("winogradFilterGradAVX2", "winogradFilterGradAVX2 is winogradFilterGrad with AVX2 and FMA.", 6, filterGradTransform)
+	planes("winogradFilterGradAVX2", "winogradFilterGradAVX2 is winogradFilterGrad with AVX2 and FMA.", sight, 3, filterGradTransform,
+		1/product, -1/normP, 1/normQ, pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ)
 }
 
 // winogradOutput emits the transform of products into at most 4×4 pixels.
 func winogradOutput() {
-	const in = 6
-	emit.Kernel("winogradOutputAVX2", "func(c *float32, row, pixel, height, width int, m *float32, stride, n int, bias, d *float32, beta float32, room *[288]float32)",
+	const side = 4
+	emit.Kernel("winogradOutputAVX2", fmt.Sprintf("func(c *float32, row, pixel, height, width int, m *float32, stride, n int, bias, d *float32, beta float32, room *[%d]float32)", roomSize),
 		"winogradOutputAVX2 is winogradOutput with AVX2 and FMA.")
 	c, d, bias, m, room := emit.Pointer("c"), emit.Pointer("d"), emit.Pointer("bias"), emit.Pointer("m"), emit.Pointer("room")
 	stride, n := emit.Integer("stride"), emit.Integer("n")
 	height, width := emit.Integer("height"), emit.Integer("width")
 	SHLQ(U8(2), stride)
 	SUBQ(c.Base, d.Base) // from here on the way from c
+	hold(pointP, pointQ, squareP, squareQ, cubeP, cubeQ)
+	beta, update := broadcast("beta"), GP32()
+	VMOVD(beta.AsX(), update)
+	ADDL(update, update) // 0 for 0 and −0
+	load := columns(m, sight, stride)
+	at, step := Mem{Base: GP64()}, GP64()
 	Label("channels")
-	planes := Mem{Base: GP64()}
-	at := Mem{Base: GP64()}
-	step := GP64()
-	MOVQ(m.Base, planes.Base)
-	MOVQ(c.Base, at.Base)
-	twice(room, in, outputTransform,
+	twice(room, sight, side, outputTransform, load,
 		func(i, j int, v VecVirtual) {
+			next := fmt.Sprintf("next%d", i)
 			switch {
 			case i == 0 && j == 0:
-				IMUL3Q(U8(in), stride, step)
-			case i == 0:
-				for range in - 1 {
-					SUBQ(step, planes.Base)
-				}
-				ADDQ(stride, planes.Base)
-			default:
-				ADDQ(step, planes.Base)
-			}
-			VMOVUPS(planes, v)
-		},
-		func(i, j int, v VecVirtual) {
-			label := func(name string) string { return fmt.Sprintf("%s%d%d", name, i, j) }
-			if j == 0 {
+				MOVQ(c.Base, at.Base)
+			case j == 0:
 				CMPQ(height, U8(i))
 				JLE(LabelRef("stored"))
-				if i > 0 {
-					Load(Param("row"), step)
-					LEAQ(c.Idx(step, size), at.Base)
-					for range i - 1 {
-						LEAQ(at.Idx(step, size), at.Base)
-					}
-				}
-			} else {
+				Load(Param("row"), step)
+				IMUL3Q(U8(i), step, step)
+				LEAQ(c.Idx(step, size), at.Base)
+			default:
 				CMPQ(width, U8(j))
-				JLE(LabelRef(fmt.Sprintf("next%d", i)))
+				JLE(LabelRef(next))
 				Load(Param("pixel"), step)
 				LEAQ(at.Idx(step, size), at.Base)
 			}
 			VADDPS(bias, v, v)
-			b, zero := YMM(), YMM()
-			arg, err := Param("beta").Resolve()
-			if err != nil {
-				panic(err)
-			}
-			VBROADCASTSS(arg.Addr, b)
-			VXORPS(zero, zero, zero)
-			VUCOMISS(zero.AsX(), b.AsX())
-			JNE(LabelRef(label("add")))
-			JNP(LabelRef(label("store")))
-			Label(label("add"))
-			VFMADD231PS(at.Idx(d.Base, 1), b, v)
-			Label(label("store"))
+			store := fmt.Sprintf("store%d%d", i, j)
+			TESTL(update, update)
+			JZ(LabelRef(store))
+			VFMADD231PS(at.Idx(d.Base, 1), beta, v)
+			Label(store)
 			VMOVUPS(v, at)
-			if j == 3 {
-				Label(fmt.Sprintf("next%d", i))
+			if j == side-1 {
+				Label(next)
 			}
 		})
 	Label("stored")
@@ -324,10 +415,15 @@ func winogradProduct() {
 	SHLQ(U8(2), lda)
 	SHLQ(U8(2), sa)
 	a3, k, n := Mem{Base: GP64()}, GP64(), GP64()
-	add := GP64()
+	add, ahead := GP64(), Mem{Base: GP64()}
 	Label("tile")
+	for i := range mr {
+		PREFETCHT0(c.Offset(i * nr * size))
+	}
 	LEAQ(a.Idx(lda, 2), a3.Base)
 	ADDQ(lda, a3.Base)
+	LEAQ(a3.Idx(lda, 2), ahead.Base)
+	ADDQ(lda, ahead.Base)
 	Load(Param("b"), b.Base)
 	Load(Param("k"), k)
 	Load(Param("add"), add)
@@ -347,6 +443,10 @@ func winogradProduct() {
 		CMOVQLT(k, n)
 		SUBQ(n, k)
 		Label(label("p"))
+		if r == mr { // the next rows, which follow where rows are contiguous
+			PREFETCHT0(ahead)
+			ADDQ(U8(mr*size), ahead.Base)
+		}
 		bv, av := emit.Vectors(2), YMM()
 		for j := range bv {
 			VMOVUPS(b.Offset(j*lanes*size), bv[j])
