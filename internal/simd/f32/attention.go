@@ -35,7 +35,8 @@ type Attention struct {
 // that those in a column fall into different parts of the first.
 const (
 	queryBlock  = 96 // a multiple of mr
-	keyBlock    = 128
+	keyBlock    = 256
+	keyShare    = 64 // keys of a task that computes their gradients alone
 	weightLD    = keyBlock + nr
 	queryBlocks = 3 // that one packing of a block of keys serves
 )
@@ -80,14 +81,14 @@ func (a Attention) Grad(dq, dk, dv, do, o, lse, q, k, v []float32) {
 	// Too few for all processors: the weights are computed twice, once by queries
 	// and once by keys. Every sum is the same.
 	par.Rows(heads*w.blocks, w.grain(6*queryBlock*a.Keys*a.HeadDim), w.doQueryGrad)
-	par.Rows(heads*w.keyBlocks, w.grain(8*keyBlock*a.Queries*a.HeadDim), w.doKeyGrad)
+	par.Rows(heads*w.shares, w.grain(8*keyShare*a.Queries*a.HeadDim), w.doKeyGrad)
 }
 
 // An attentionWork is one call. It is reused with its closures and its room.
 type attentionWork struct {
 	Attention
 	width                                              int // Heads·HeadDim
-	blocks, keyBlocks                                  int
+	blocks, shares                                     int
 	q, k, v, o, lse, do, dq, dk, dv                    []float32
 	inner                                              []float32 // do_i·o_i
 	doForward, doInner, doGrad, doQueryGrad, doKeyGrad func(lo, hi int)
@@ -125,7 +126,7 @@ func (w *attentionWork) start(a Attention, q, k, v []float32) {
 	w.checkTokens("q", q, a.Queries, a.QueryStride)
 	w.checkTokens("k", k, a.Keys, a.KeyStride)
 	w.checkTokens("v", v, a.Keys, a.ValueStride)
-	w.blocks, w.keyBlocks = (a.Queries+queryBlock-1)/queryBlock, (a.Keys+keyBlock-1)/keyBlock
+	w.blocks, w.shares = (a.Queries+queryBlock-1)/queryBlock, (a.Keys+keyShare-1)/keyShare
 }
 
 // checkTokens panics unless x holds tokens of all rows, the last one to its end.
@@ -292,15 +293,17 @@ func (w *attentionWork) queryGrads(lo, hi int) {
 }
 
 func (w *attentionWork) keyGrads(lo, hi int) {
-	for t := lo; t < hi; t++ {
-		h, b := t/w.keyBlocks, t%w.keyBlocks
-		w.gradHead(h, 0, w.Queries, b*keyBlock, min(w.Keys, (b+1)*keyBlock), false, true)
+	for t := lo; t < hi; {
+		h, share := t/w.shares, t%w.shares
+		count := min(hi-t, w.shares-share)
+		w.gradHead(h, 0, w.Queries, share*keyShare, min(w.Keys, (share+count)*keyShare), false, true)
+		t += count
 	}
 }
 
 // gradHead computes, for head h, the gradients of the queries from lo to hi by
-// the keys from first to last, or those of the keys by the queries, or both. Both
-// ranges begin and end with blocks.
+// the keys from first to last, or those of the keys by the queries, or both. What
+// is summed over begins and ends with blocks.
 func (w *attentionWork) gradHead(h, lo, hi, first, last int, ofQueries, ofKeys bool) {
 	s := attentionScratches.Get()
 	defer s.release()

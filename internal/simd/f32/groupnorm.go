@@ -32,7 +32,7 @@ func (g GroupNorm) Apply(y, x, mean, rstd, gamma, beta []float32, silu bool) {
 	defer w.release()
 	g.start(w, mean, rstd, x)
 	g.affine(w, y, gamma, beta, silu)
-	w.sweep(g.images(), moveGrain, nil, nil, (*pass).applyNorm)
+	w.sweep(g.images(), w.grain(), nil, nil, (*pass).applyNorm)
 }
 
 // Forward is Statistics and then Apply, row by row while a row is in the cache.
@@ -42,7 +42,7 @@ func (g GroupNorm) Forward(y, mean, rstd, x, gamma, beta []float32, silu bool) {
 	g.start(w, mean, rstd, x)
 	g.affine(w, y, gamma, beta, silu)
 	w.second = x
-	w.sweep(g.images(), moveGrain, (*pass).blockSums, (*pass).statistics, (*pass).applyNorm)
+	w.sweep(g.images(), w.grain(), (*pass).blockSums, (*pass).statistics, (*pass).applyNorm)
 }
 
 // Grad writes the gradient of x for the gradient dy of y into dx, and adds those
@@ -87,16 +87,21 @@ func (g GroupNorm) grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta []floa
 	checkLen("dbeta", dbeta, g.Channels)
 	w.second = dy
 	w.room = grow(w.room, 3*g.Rows*g.Channels)
-	w.sweep(g.images(), moveGrain, (*pass).normSums, (*pass).normMeans, (*pass).normGrad)
-	for c := range g.Channels {
-		plain, normal := 0.0, 0.0
-		for r := range g.Rows {
-			p, n := w.channelSums(r, 0)
-			plain += p[c]
-			normal += n[c]
+	w.sweep(g.images(), w.grain(), (*pass).normSums, (*pass).normMeans, (*pass).normGrad)
+	if g.Rows == 0 {
+		return
+	}
+	plain, normal := w.channelSums(0, 0)
+	for r := 1; r < g.Rows; r++ {
+		p, n := w.channelSums(r, 0)
+		for c := range plain {
+			plain[c] += p[c]
+			normal[c] += n[c]
 		}
-		dbeta[c] += float32(plain)
-		dgamma[c] += float32(normal)
+	}
+	for c := range plain {
+		dbeta[c] += float32(plain[c])
+		dgamma[c] += float32(normal[c])
 	}
 }
 
@@ -121,6 +126,14 @@ func (g GroupNorm) affine(w *pass, dst, gamma, beta []float32, silu bool) {
 		checkLen("beta", beta, g.Channels)
 	}
 	w.dst, w.gamma, w.shift, w.activate = dst, gamma, beta, silu
+}
+
+// grain returns the number of values worth waking a worker for.
+func (w *pass) grain() int {
+	if w.activate {
+		return expGrain
+	}
+	return moveGrain
 }
 
 // statistics finishes the sums of row r.
