@@ -186,7 +186,7 @@ func TestSoftmax_Limit(t *testing.T) {
 
 func TestActivation_Refuses(t *testing.T) {
 	x, short := make([]float32, 12), make([]float32, 11)
-	g := GroupNorm{2, 2, 3, 3, 1e-5}
+	g := GroupNorm{2, 2, 3, 3, 1e-5, false}
 	for name, f := range map[string]func(){
 		"Exp":              func() { Exp(short, x) },
 		"SiLU":             func() { SiLU(short, x) },
@@ -198,8 +198,8 @@ func TestActivation_Refuses(t *testing.T) {
 		"short gamma":      func() { g.Apply(x, x, x, x, x[:2], x, true) },
 		"short dgamma":     func() { g.Grad(x, x[:2], x, x, x, x, x, x) },
 		"short dz":         func() { g.SiLUGrad(x, short, x, x, x, x, x) },
-		"groups":           func() { GroupNorm{1, 2, 3, 2, 1e-5}.Statistics(x, x, x) },
-		"no pixels":        func() { GroupNorm{1, 0, 3, 3, 1e-5}.Statistics(x, x, x) },
+		"groups":           func() { GroupNorm{1, 2, 3, 2, 1e-5, false}.Statistics(x, x, x) },
+		"no pixels":        func() { GroupNorm{1, 0, 3, 3, 1e-5, false}.Statistics(x, x, x) },
 	} {
 		if !panics(f) {
 			t.Errorf("%s: no panic", name)
@@ -208,7 +208,7 @@ func TestActivation_Refuses(t *testing.T) {
 }
 
 func TestActivation_Alloc(t *testing.T) {
-	g := GroupNorm{4, 256, 64, 8, 1e-5}
+	g := GroupNorm{4, 256, 64, 8, 1e-5, false}
 	x, y := normals(4*256*64), normals(4*256*64)
 	mean, rstd, grad := make([]float32, 32), make([]float32, 32), make([]float32, 64)
 	if a := allocs(func() {

@@ -9,9 +9,13 @@ import "math"
 //
 // with mean and variance, the mean of squares about it, of row r and the group
 // of c over all pixels. A row depends on itself alone, bit for bit.
+//
+// With PerRow, γ and β and their gradients are [Rows, Channels]: a scale and a
+// shift that depend on the row take no pass of their own.
 type GroupNorm struct {
 	Rows, Pixels, Channels, Groups int
 	Epsilon                        float64
+	PerRow                         bool
 }
 
 // Statistics writes the mean and rstd of x into arrays [Rows, Groups]. The sums
@@ -25,7 +29,7 @@ func (g GroupNorm) Statistics(mean, rstd, x []float32) {
 	w.sweep(g.images(), moveGrain, (*pass).blockSums, (*pass).statistics, nil)
 }
 
-// Apply writes y for the statistics of x; γ and β have a value for every channel.
+// Apply writes y for the statistics of x.
 // With silu it writes SiLU of y, in the same pass. y may be x.
 func (g GroupNorm) Apply(y, x, mean, rstd, gamma, beta []float32, silu bool) {
 	w := passes.Get()
@@ -63,7 +67,7 @@ func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 	w := passes.Get()
 	defer w.release()
 	g.start(w, mean, rstd, x)
-	checkLen("beta", beta, g.Channels)
+	checkLen("beta", beta, g.vectors(), g.Channels)
 	checkLen("dz", dz, g.Rows, g.Pixels, g.Channels)
 	g.affine(w, dy, gamma, beta, true)
 	w.second = dz
@@ -73,7 +77,7 @@ func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
 // GradSiLU is SiLUGrad and then Grad, row by row while a row is in the cache. dx
 // may be dz.
 func (g GroupNorm) GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta []float32) {
-	checkLen("beta", beta, g.Channels)
+	checkLen("beta", beta, g.vectors(), g.Channels)
 	g.grad(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)
 }
 
@@ -83,26 +87,43 @@ func (g GroupNorm) grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta []floa
 	g.start(w, mean, rstd, x)
 	g.affine(w, dx, gamma, beta, beta != nil)
 	checkLen("the gradient of y", dy, g.Rows, g.Pixels, g.Channels)
-	checkLen("dgamma", dgamma, g.Channels)
-	checkLen("dbeta", dbeta, g.Channels)
+	checkLen("dgamma", dgamma, g.vectors(), g.Channels)
+	checkLen("dbeta", dbeta, g.vectors(), g.Channels)
 	w.second = dy
 	w.room = grow(w.room, 3*g.Rows*g.Channels)
 	w.sweep(g.images(), w.grain(), (*pass).normSums, (*pass).normMeans, (*pass).normGrad)
-	if g.Rows == 0 {
-		return
-	}
-	plain, normal := w.channelSums(0, 0)
-	for r := 1; r < g.Rows; r++ {
-		p, n := w.channelSums(r, 0)
+	for r := range g.Rows {
+		plain, normal := w.channelSums(r, 0)
+		if !g.PerRow && r < g.Rows-1 { // pass them on
+			p, n := w.channelSums(r+1, 0)
+			for c := range plain {
+				p[c] += plain[c]
+				n[c] += normal[c]
+			}
+			continue
+		}
+		at := g.vector(r)
 		for c := range plain {
-			plain[c] += p[c]
-			normal[c] += n[c]
+			dbeta[at+c] += float32(plain[c])
+			dgamma[at+c] += float32(normal[c])
 		}
 	}
-	for c := range plain {
-		dbeta[c] += float32(plain[c])
-		dgamma[c] += float32(normal[c])
+}
+
+// vectors returns the number of values of γ for a channel, vector where those
+// of row r begin.
+func (g *GroupNorm) vectors() int {
+	if g.PerRow {
+		return g.Rows
 	}
+	return 1
+}
+
+func (g *GroupNorm) vector(r int) int {
+	if g.PerRow {
+		return r * g.Channels
+	}
+	return 0
 }
 
 func (g GroupNorm) images() Images { return Images{g.Rows, g.Pixels, g.Channels} }
@@ -121,9 +142,9 @@ func (g GroupNorm) start(w *pass, mean, rstd, x []float32) {
 // affine takes over the rest of what y or its gradient needs. beta may be nil.
 func (g GroupNorm) affine(w *pass, dst, gamma, beta []float32, silu bool) {
 	checkLen("the result", dst, g.Rows, g.Pixels, g.Channels)
-	checkLen("gamma", gamma, g.Channels)
+	checkLen("gamma", gamma, g.vectors(), g.Channels)
 	if beta != nil {
-		checkLen("beta", beta, g.Channels)
+		checkLen("beta", beta, g.vectors(), g.Channels)
 	}
 	w.dst, w.gamma, w.shift, w.activate = dst, gamma, beta, silu
 }
@@ -158,12 +179,13 @@ func (w *pass) statistics(r int) {
 func (w *pass) normPattern(p *pattern, r int) (a, b []float32) {
 	g := &w.norm
 	a, b = p.of(0, &w.images), p.of(1, &w.images)
+	gamma, beta := w.gamma[g.vector(r):], w.shift[g.vector(r):]
 	size := g.Channels / g.Groups
 	for i := range g.Groups {
 		mean, rstd := float64(w.mean[r*g.Groups+i]), float64(w.rstd[r*g.Groups+i])
 		for c := i * size; c < (i+1)*size; c++ {
-			scale := float64(w.gamma[c]) * rstd
-			a[c], b[c] = float32(scale), float32(float64(w.shift[c])-mean*scale)
+			scale := float64(gamma[c]) * rstd
+			a[c], b[c] = float32(scale), float32(float64(beta[c])-mean*scale)
 		}
 	}
 	repeat(a, g.Channels)
@@ -220,17 +242,18 @@ func (w *pass) normMeans(r int) {
 	g := &w.norm
 	size, count := g.Channels/g.Groups, float64(g.Channels/g.Groups*g.Pixels)
 	plain, normal := w.rowSums(r)
+	gamma := w.gamma[g.vector(r):]
 	a, b, constant := w.coefficients(r)
 	for from := 0; from < g.Channels; from += size {
 		mean, rstd := float64(w.mean[r*g.Groups+from/size]), float64(w.rstd[r*g.Groups+from/size])
 		meanPlain, meanNormal := 0.0, 0.0
 		for c := from; c < from+size; c++ {
 			normal[c] = (normal[c] - mean*plain[c]) * rstd
-			meanPlain += float64(w.gamma[c]) * plain[c] / count
-			meanNormal += float64(w.gamma[c]) * normal[c] / count
+			meanPlain += float64(gamma[c]) * plain[c] / count
+			meanNormal += float64(gamma[c]) * normal[c] / count
 		}
 		for c := from; c < from+size; c++ {
-			a[c] = float32(rstd * float64(w.gamma[c]))
+			a[c] = float32(rstd * float64(gamma[c]))
 			b[c] = float32(-rstd * rstd * meanNormal)
 			constant[c] = float32(rstd * (mean*rstd*meanNormal - meanPlain))
 		}

@@ -12,19 +12,19 @@ import (
 // channels around a vector and around the width of the sums.
 func groupNorms() []GroupNorm {
 	norms := []GroupNorm{
-		{1, 1, 1, 1, 1e-5},
-		{2, 5, 1, 1, 1e-5},
-		{1, 1, 6, 2, 1e-5},
-		{3, 7, 17, 1, 1e-5},
-		{2, 9, 17, 17, 1e-6},
-		{2, 64, 64, 32, 1e-6},
-		{2, 49, 48, 2, 1e-5},
-		{0, 4, 8, 2, 1e-5},
+		{1, 1, 1, 1, 1e-5, false},
+		{2, 5, 1, 1, 1e-5, false},
+		{1, 1, 6, 2, 1e-5, false},
+		{3, 7, 17, 1, 1e-5, false},
+		{2, 9, 17, 17, 1e-6, false},
+		{2, 64, 64, 32, 1e-6, false},
+		{2, 49, 48, 2, 1e-5, false},
+		{0, 4, 8, 2, 1e-5, false},
 	}
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20 {
 		groups := 1 + r.IntN(6)
-		norms = append(norms, GroupNorm{1 + r.IntN(3), 1 + r.IntN(20), groups * (1 + r.IntN(12)), groups, 1e-5})
+		norms = append(norms, GroupNorm{1 + r.IntN(3), 1 + r.IntN(20), groups * (1 + r.IntN(12)), groups, 1e-5, false})
 	}
 	return norms
 }
@@ -90,7 +90,7 @@ func TestGroupNorm_Invariant_rows(t *testing.T) {
 		const pixels, channels = 900, 40 // three blocks
 		gamma, beta := normals(channels), normals(channels+1)
 		compute := func(x, dz []float32, rows int) (y, dx, dgamma []float32) {
-			g := GroupNorm{rows, pixels, channels, 8, 1e-5}
+			g := GroupNorm{rows, pixels, channels, 8, 1e-5, false}
 			mean, rstd := make([]float32, rows*8), make([]float32, rows*8)
 			y, dx, dgamma = make([]float32, len(x)), make([]float32, len(x)), make([]float32, channels)
 			g.Forward(y, mean, rstd, x, gamma, beta, true)
@@ -219,12 +219,12 @@ func TestGroupNorm_AgreesWith_differences(t *testing.T) {
 // have to move, each array once: x and y, or dz, x and dx.
 func BenchmarkGroupNorm(b *testing.B) {
 	for _, g := range []GroupNorm{
-		{64, 1024, 32, 8, 1e-5},
-		{32, 1024, 64, 32, 1e-5},
-		{4, 1024, 128, 32, 1e-5},
-		{4, 256, 256, 32, 1e-5},
-		{4, 16, 256, 32, 1e-5},
-		{1, 1024, 128, 32, 1e-5},
+		{64, 1024, 32, 8, 1e-5, false},
+		{32, 1024, 64, 32, 1e-5, false},
+		{4, 1024, 128, 32, 1e-5, false},
+		{4, 256, 256, 32, 1e-5, false},
+		{4, 16, 256, 32, 1e-5, false},
+		{1, 1024, 128, 32, 1e-5, false},
 	} {
 		n := g.Rows * g.Pixels * g.Channels
 		x, y, dz := normals(n), make([]float32, n), normals(n + 1)[1:]
@@ -247,4 +247,31 @@ func BenchmarkGroupNorm(b *testing.B) {
 			})
 		}
 	}
+}
+
+// γ, β and their gradients by rows are those of the rows alone.
+func TestGroupNorm_AgreesWith_rows(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		g := GroupNorm{3, 70, 24, 4, 1e-5, true}
+		const size, n, groups = 70 * 24, 24, 4
+		x, dz, gamma, beta := normals(3*size), normals(3*size + 1)[1:], normals(3*n), normals(3*n + 1)[1:]
+		y, dx, mean, rstd := make([]float32, 3*size), make([]float32, 3*size), make([]float32, 3*groups), make([]float32, 3*groups)
+		dgamma, dbeta := normals(3*n), normals(3*n)
+		wantGamma, wantBeta := slices.Clone(dgamma), slices.Clone(dbeta)
+		g.Forward(y, mean, rstd, x, gamma, beta, true)
+		g.GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)
+		one := GroupNorm{1, 70, 24, 4, 1e-5, false}
+		for r := range 3 {
+			row := func(x []float32) []float32 { return x[r*len(x)/3 : (r+1)*len(x)/3] }
+			z, d := make([]float32, size), make([]float32, size)
+			one.Forward(z, row(mean), row(rstd), row(x), row(gamma), row(beta), true)
+			one.GradSiLU(d, row(wantGamma), row(wantBeta), row(dz), row(x), row(mean), row(rstd), row(gamma), row(beta))
+			if !sameBits(z, row(y)) || !sameBits(d, row(dx)) {
+				t.Errorf("row %d differs from that row alone", r)
+			}
+		}
+		if !sameBits(dgamma, wantGamma) || !sameBits(dbeta, wantBeta) {
+			t.Error("the gradients of γ and β differ from those of the rows alone")
+		}
+	})
 }
