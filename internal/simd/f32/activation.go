@@ -108,13 +108,13 @@ func (w *pass) softmax(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dst, x := w.dst[i*w.n:(i+1)*w.n], w.src[i*w.n:(i+1)*w.n]
 		sum := decayed(dst, x, largest(x))
-		opScale.apply(dst, dst, nil, nil, 1/sum)
+		opScale.apply(dst, dst, nil, nil, numbers{1 / sum})
 	}
 }
 
 func (w *pass) softmaxGrad(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dx, dy, y := w.dst[i*w.n:(i+1)*w.n], w.second[i*w.n:(i+1)*w.n], w.src[i*w.n:(i+1)*w.n]
-		opShiftedMul.apply(dx, dy, y, nil, float32(dot(dy, y)))
+		opShiftedMul.apply(dx, dy, y, nil, numbers{float32(dot(dy, y))})
 	}
 }

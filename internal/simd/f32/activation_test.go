@@ -96,7 +96,7 @@ func TestElementwise_Invariant(t *testing.T) {
 		x := normals(41)
 		functions := map[string]func(dst, x []float32){"Exp": Exp}
 		for f := range function(len(definitions)) {
-			functions[fmt.Sprint("function ", int(f))] = func(dst, x []float32) { f.apply(dst, x, x, x, 1.7) }
+			functions[fmt.Sprint("function ", int(f))] = func(dst, x []float32) { f.apply(dst, x, x, x, numbers{1.7, -0.3, 0.9}) }
 		}
 		for name, f := range functions {
 			want := make([]float32, len(x))

@@ -29,7 +29,7 @@ func Scale(dst, x []float32, a float32) { unary(opScale, moveGrain, dst, x, a) }
 func ScaledAdd(dst, x, y []float32, a float32) { binary(opScaledAdd, moveGrain, dst, x, y, a) }
 
 // scaled is Scale on this goroutine.
-func scaled(dst, x []float32, a float32) { opScale.apply(dst[:len(x)], x, nil, nil, a) }
+func scaled(dst, x []float32, a float32) { opScale.apply(dst[:len(x)], x, nil, nil, numbers{a}) }
 
 // Sum returns Σ x_i in float64. The order of the sum is a function of the length
 // alone.
@@ -70,26 +70,8 @@ func (w *pass) reduce(lo, hi int) {
 	}
 }
 
-// sums returns Σ x_j and Σ x_j y_j in float64. The order of the sums is a
-// function of the length alone.
-func sums(x, y []float32) (sum, product float64) {
-	var plain, products [momentWidth]float64
-	whole := len(x) / momentWidth * momentWidth
-	if whole > 0 { // lanes are summed like channels
-		moments(&plain, &products, momentWidth, x, y, momentWidth, whole/momentWidth)
-	}
-	for j := range plain {
-		sum += plain[j]
-		product += products[j]
-	}
-	for j, v := range x[whole:] {
-		sum += float64(v)
-		product += float64(v) * float64(y[whole+j])
-	}
-	return sum, product
-}
-
-// dot returns the second sum of sums.
+// dot returns Σ x_j y_j in float64. The order of the sum is a function of the
+// length alone.
 func dot(x, y []float32) float64 {
 	_, product := sums(x, y)
 	return product

@@ -335,7 +335,7 @@ func (w *attentionWork) gradHead(h, lo, hi, first, last int, ofQueries, ofKeys b
 			for r := range n {
 				p, ds := s.weights[r*weightLD:][:count], s.slopes[r*weightLD:][:count]
 				decayed(p, p, w.lse[h*w.Queries+i+r])
-				opShiftedMul.apply(ds, ds, p, nil, w.inner[h*w.Queries+i+r])
+				opShiftedMul.apply(ds, ds, p, nil, numbers{w.inner[h*w.Queries+i+r]})
 			}
 			if ofQueries {
 				beta := float32(1)

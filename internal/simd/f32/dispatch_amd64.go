@@ -130,3 +130,12 @@ func moments(sum, product *[momentWidth]float64, channels int, x, y []float32, l
 	}
 	momentsGo(sum, product, channels, x, y, ld, n)
 }
+
+// sums returns Σ x_j and Σ x_j y_j in float64, in which the products are exact.
+// The order of the sums is a function of the length alone.
+func sums(x, y []float32) (sum, product float64) {
+	if avx2 {
+		return sumsAVX2(first(x), first(y), len(x))
+	}
+	return sumsGo(x, y)
+}

@@ -49,3 +49,5 @@ func affine2(dst, x, y, a, b, c []float32) { affine2Go(dst, x, y, a, b, c) }
 func moments(sum, product *[momentWidth]float64, channels int, x, y []float32, ld, n int) {
 	momentsGo(sum, product, channels, x, y, ld, n)
 }
+
+func sums(x, y []float32) (sum, product float64) { return sumsGo(x, y) }

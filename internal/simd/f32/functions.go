@@ -2,9 +2,12 @@ package f32
 
 import "math"
 
-// A function is an elementwise function of up to three arrays x, y, z and a
-// number a. Those that need fewer ignore the rest.
+// A function is an elementwise function of up to three arrays x, y, z and three
+// numbers a, b, c. Those that need fewer ignore the rest.
 type function int
+
+// numbers are a, b and c.
+type numbers [3]float32
 
 const (
 	opAdd function = iota
@@ -15,6 +18,9 @@ const (
 	opScaledAdd
 	opMulAdd
 	opShiftedMul
+	opNormalize
+	opNormalizeAffine
+	opCombine
 	opReLU
 	opReLUGrad
 	opSigmoid
@@ -34,36 +40,41 @@ const (
 
 // definitions are the functions, value by value. Gradients take the gradient of
 // the result as x and the argument of the function as y.
-var definitions = [...]func(x, y, z, a float32) float32{
-	opAdd:        func(x, y, _, _ float32) float32 { return x + y },
-	opSub:        func(x, y, _, _ float32) float32 { return x - y },
-	opMul:        func(x, y, _, _ float32) float32 { return x * y },
-	opAddNumber:  func(x, _, _, a float32) float32 { return x + a },
-	opScale:      func(x, _, _, a float32) float32 { return a * x },
-	opScaledAdd:  func(x, y, _, a float32) float32 { return x + a*y },
-	opMulAdd:     func(x, y, z, _ float32) float32 { return x*y + z },
-	opShiftedMul: func(x, y, _, a float32) float32 { return (x - a) * y },
-	opReLU:       func(x, _, _, _ float32) float32 { return max(x, 0) },
-	opReLUGrad: func(x, y, _, _ float32) float32 {
+var definitions = [...]func(x, y, z float32, k numbers) float32{
+	opAdd:        func(x, y, _ float32, _ numbers) float32 { return x + y },
+	opSub:        func(x, y, _ float32, _ numbers) float32 { return x - y },
+	opMul:        func(x, y, _ float32, _ numbers) float32 { return x * y },
+	opAddNumber:  func(x, _, _ float32, k numbers) float32 { return x + k[0] },
+	opScale:      func(x, _, _ float32, k numbers) float32 { return k[0] * x },
+	opScaledAdd:  func(x, y, _ float32, k numbers) float32 { return x + k[0]*y },
+	opMulAdd:     func(x, y, z float32, _ numbers) float32 { return x*y + z },
+	opShiftedMul: func(x, y, _ float32, k numbers) float32 { return (x - k[0]) * y },
+	opNormalize:  func(x, _, _ float32, k numbers) float32 { return (x - k[0]) * k[1] },
+	opNormalizeAffine: func(x, y, z float32, k numbers) float32 {
+		return (x-k[0])*k[1]*y + z
+	},
+	opCombine: func(x, y, _ float32, k numbers) float32 { return k[0]*x + (k[1]*y + k[2]) },
+	opReLU:    func(x, _, _ float32, _ numbers) float32 { return max(x, 0) },
+	opReLUGrad: func(x, y, _ float32, _ numbers) float32 {
 		if y <= 0 {
 			return 0
 		}
 		return x
 	},
-	opSigmoid:     func(x, _, _, _ float32) float32 { return float32(sigma(float64(x))) },
+	opSigmoid:     func(x, _, _ float32, _ numbers) float32 { return float32(sigma(float64(x))) },
 	opSigmoidGrad: slope(func(x float64) float64 { return sigma(x) * sigma(-x) }),
-	opSiLU:        func(x, _, _, _ float32) float32 { return silu1(x) },
+	opSiLU:        func(x, _, _ float32, _ numbers) float32 { return silu1(x) },
 	opSiLUGrad:    slope(siluSlope),
-	opTanh:        func(x, _, _, _ float32) float32 { return float32(math.Tanh(float64(x))) },
+	opTanh:        func(x, _, _ float32, _ numbers) float32 { return float32(math.Tanh(float64(x))) },
 	opTanhGrad:    slope(func(x float64) float64 { return 4 * sigma(2*x) * sigma(-2*x) }),
-	opGELU: func(x, _, _, _ float32) float32 {
+	opGELU: func(x, _, _ float32, _ numbers) float32 {
 		v := float64(x)
 		return float32(v * phi(v))
 	},
 	opGELUGrad: slope(func(x float64) float64 {
 		return phi(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
 	}),
-	opGELUTanh: func(x, _, _, _ float32) float32 {
+	opGELUTanh: func(x, _, _ float32, _ numbers) float32 {
 		v := float64(x)
 		u, _ := geluAngle(v)
 		return float32(v * sigma(2*u))
@@ -72,7 +83,7 @@ var definitions = [...]func(x, y, z, a float32) float32{
 		u, du := geluAngle(x)
 		return sigma(2*u) * (1 + x*sigma(-2*u)*2*du)
 	}),
-	opMish: func(x, _, _, _ float32) float32 {
+	opMish: func(x, _, _ float32, _ numbers) float32 {
 		v := float64(x)
 		return float32(v * math.Tanh(softplus(v)))
 	},
@@ -80,12 +91,12 @@ var definitions = [...]func(x, y, z, a float32) float32{
 		t := softplus(x)
 		return math.Tanh(t) + x*sigma(x)*4*sigma(2*t)*sigma(-2*t)
 	}),
-	opAffineSiLU: func(x, y, z, _ float32) float32 { return silu1(x*y + z) },
+	opAffineSiLU: func(x, y, z float32, _ numbers) float32 { return silu1(x*y + z) },
 }
 
 // slope returns the gradient of a function whose derivative is f.
-func slope(f func(float64) float64) func(x, y, z, a float32) float32 {
-	return func(x, y, _, _ float32) float32 { return float32(float64(x) * f(float64(y))) }
+func slope(f func(float64) float64) func(x, y, z float32, k numbers) float32 {
+	return func(x, y, _ float32, _ numbers) float32 { return float32(float64(x) * f(float64(y))) }
 }
 
 // sigma is 1/(1 + e^−x).
@@ -109,23 +120,23 @@ func geluAngle(x float64) (u, du float64) {
 }
 
 // portable writes f into dst, value by value.
-func (f function) portable(dst, x, y, z []float32, a float32) {
+func (f function) portable(dst, x, y, z []float32, k numbers) {
 	g := definitions[f]
 	x = x[:len(dst)]
 	switch {
 	case y == nil:
 		for i, v := range x {
-			dst[i] = g(v, 0, 0, a)
+			dst[i] = g(v, 0, 0, k)
 		}
 	case z == nil:
 		y = y[:len(dst)]
 		for i, v := range x {
-			dst[i] = g(v, y[i], 0, a)
+			dst[i] = g(v, y[i], 0, k)
 		}
 	default:
 		y, z = y[:len(dst)], z[:len(dst)]
 		for i, v := range x {
-			dst[i] = g(v, y[i], z[i], a)
+			dst[i] = g(v, y[i], z[i], k)
 		}
 	}
 }

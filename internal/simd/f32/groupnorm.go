@@ -203,7 +203,7 @@ func (w *pass) applyNorm(r, b int) {
 		f = opAffineSiLU
 	}
 	w.images.chunks(r, b, len(scale), func(lo, hi int) {
-		f.apply(w.dst[lo:hi], w.src[lo:hi], scale, shift, 0)
+		f.apply(w.dst[lo:hi], w.src[lo:hi], scale, shift, numbers{})
 	})
 }
 

@@ -114,9 +114,9 @@ func (w *pass) broadcast(r, b int) {
 	a, shift := vector(0, w.gamma, w.number), vector(1, w.shift, 0)
 	m.chunks(r, b, len(a), func(lo, hi int) {
 		if shift == nil {
-			w.op.apply(w.dst[lo:hi], w.src[lo:hi], a, nil, 0)
+			w.op.apply(w.dst[lo:hi], w.src[lo:hi], a, nil, numbers{})
 		} else {
-			w.op.apply(w.dst[lo:hi], w.src[lo:hi], a, shift, 0)
+			w.op.apply(w.dst[lo:hi], w.src[lo:hi], a, shift, numbers{})
 		}
 	})
 }

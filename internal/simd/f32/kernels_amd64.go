@@ -22,117 +22,132 @@ func packRows8AVX2(dst *float32, stride int, src *float32, ld int, k int)
 // addAVX2 writes x + y into dst.
 //
 //go:noescape
-func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // subAVX2 writes x − y into dst.
 //
 //go:noescape
-func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // mulAVX2 writes x y into dst.
 //
 //go:noescape
-func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // addNumberAVX2 writes x + a into dst.
 //
 //go:noescape
-func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // scaleAVX2 writes a x into dst.
 //
 //go:noescape
-func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // scaledAddAVX2 writes x + a y into dst.
 //
 //go:noescape
-func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // mulAddAVX2 writes x y + z into dst.
 //
 //go:noescape
-func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // shiftedMulAVX2 writes (x − a) y into dst.
 //
 //go:noescape
-func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+
+// normalizeAVX2 writes (x − a) b into dst.
+//
+//go:noescape
+func normalizeAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+
+// normalizeAffineAVX2 writes (x − a) b y + z into dst.
+//
+//go:noescape
+func normalizeAffineAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+
+// combineAVX2 writes a x + (b y + c) into dst.
+//
+//go:noescape
+func combineAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // reluAVX2 writes max(x, 0), NaN for NaN into dst.
 //
 //go:noescape
-func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // reluGradAVX2 writes x where y is above 0 or NaN, 0 elsewhere into dst.
 //
 //go:noescape
-func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // sigmoidAVX2 writes σ(x) into dst.
 //
 //go:noescape
-func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // sigmoidGradAVX2 writes x times the slope of σ at y, σ(y) σ(−y) into dst.
 //
 //go:noescape
-func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // siluAVX2 writes x σ(x) into dst.
 //
 //go:noescape
-func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // siluGradAVX2 writes x times the slope of SiLU at y, σ(y) (1 + y σ(−y)) into dst.
 //
 //go:noescape
-func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // tanhAVX2 writes tanh(x) into dst.
 //
 //go:noescape
-func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // tanhGradAVX2 writes x times the slope of tanh at y, 4 σ(2y) σ(−2y) into dst.
 //
 //go:noescape
-func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // geluAVX2 writes x Φ(x) into dst.
 //
 //go:noescape
-func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // geluGradAVX2 writes x times the slope of GELU at y, Φ(y) + y φ(y) into dst.
 //
 //go:noescape
-func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // geluTanhAVX2 writes x σ(2u), u = √(2/π) (x + 0.044715 x³) into dst.
 //
 //go:noescape
-func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // geluTanhGradAVX2 writes x times the slope of that at y, σ(2u) (1 + y σ(−2u) 2u') into dst.
 //
 //go:noescape
-func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // mishAVX2 writes x tanh(log(1 + e^x)) into dst.
 //
 //go:noescape
-func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // mishGradAVX2 writes x times the slope of mish at y into dst.
 //
 //go:noescape
-func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // affineSiLUAVX2 writes SiLU of x y + z into dst.
 //
 //go:noescape
-func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 
 // affineSiLUGradAVX2 writes dy times the slope of SiLU at a x + b into dst.
 //
@@ -163,6 +178,11 @@ func maxAVX2(x *float32, n int) float32
 //
 //go:noescape
 func momentsAVX2(sum *[16]float64, product *[16]float64, x *float32, y *float32, ld int, n int)
+
+// sumsAVX2 returns Σ x and Σ x·y.
+//
+//go:noescape
+func sumsAVX2(x *float32, y *float32, n int) (sum float64, product float64)
 
 // winogradProductAVX2 is winogradProduct with AVX2 and FMA.
 //

@@ -1549,16 +1549,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func addAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·addAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·addAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS (DX), Y0
@@ -1605,16 +1604,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func subAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·subAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·subAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS (DX), Y0
@@ -1661,16 +1659,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func mulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·mulAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·mulAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS (DX), Y0
@@ -1717,9 +1714,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func addNumberAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·addNumberAVX2(SB), NOSPLIT, $0-44
+TEXT ·addNumberAVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
@@ -1766,9 +1763,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func scaleAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-44
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
@@ -1815,9 +1812,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func scaledAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, FMA3
-TEXT ·scaledAddAVX2(SB), NOSPLIT, $0-44
+TEXT ·scaledAddAVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
@@ -1871,17 +1868,16 @@ done:
 	VZEROUPPER
 	RET
 
-// func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func mulAddAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, FMA3
-TEXT ·mulAddAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	MOVQ         z+24(FP), SI
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	MOVQ z+24(FP), SI
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS     (DX), Y0
@@ -1934,9 +1930,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func shiftedMulAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·shiftedMulAVX2(SB), NOSPLIT, $0-44
+TEXT ·shiftedMulAVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
@@ -1994,15 +1990,202 @@ done:
 	VZEROUPPER
 	RET
 
-// func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func normalizeAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·reluAVX2(SB), NOSPLIT, $0-44
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVQ         x+8(FP), DX
 	VBROADCASTSS a+40(FP), Y0
+	VBROADCASTSS b+44(FP), Y1
 	SUBQ         $0x10, CX
 	JL           fewer
+
+loop:
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    $0x40, DX
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS (DX), Y2
+	ADDQ    $0x20, DX
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     vector
+
+tail:
+	ADDQ       $0x08, CX
+	JZ         done
+	LEAQ       tailMasks<>+0(SB), BX
+	NEGQ       CX
+	VMOVUPS    32(BX)(CX*4), Y2
+	VMASKMOVPS (DX), Y2, Y3
+	VSUBPS     Y0, Y3, Y3
+	VMULPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y2, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeAffineAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+// Requires: AVX, FMA3
+TEXT ·normalizeAffineAVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         z+24(FP), SI
+	VBROADCASTSS a+40(FP), Y0
+	VBROADCASTSS b+44(FP), Y1
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS     (DX), Y2
+	VMOVUPS     32(DX), Y3
+	ADDQ        $0x40, DX
+	VMOVUPS     (BX), Y4
+	VMOVUPS     32(BX), Y5
+	ADDQ        $0x40, BX
+	VMOVUPS     (SI), Y6
+	VMOVUPS     32(SI), Y7
+	ADDQ        $0x40, SI
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VFMADD213PS Y6, Y4, Y2
+	VSUBPS      Y0, Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VFMADD213PS Y7, Y5, Y3
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y3, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS     (DX), Y2
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y3
+	ADDQ        $0x20, BX
+	VMOVUPS     (SI), Y4
+	ADDQ        $0x20, SI
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VFMADD213PS Y4, Y3, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         vector
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), DI
+	NEGQ        CX
+	VMOVUPS     32(DI)(CX*4), Y2
+	VMASKMOVPS  (DX), Y2, Y3
+	VMASKMOVPS  (BX), Y2, Y4
+	VMASKMOVPS  (SI), Y2, Y5
+	VSUBPS      Y0, Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VFMADD213PS Y5, Y4, Y3
+	VMASKMOVPS  Y3, Y2, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func combineAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+// Requires: AVX, FMA3
+TEXT ·combineAVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         y+16(FP), BX
+	VBROADCASTSS a+40(FP), Y0
+	VBROADCASTSS b+44(FP), Y1
+	VBROADCASTSS c+48(FP), Y2
+	SUBQ         $0x10, CX
+	JL           fewer
+
+loop:
+	VMOVUPS     (DX), Y3
+	VMOVUPS     32(DX), Y4
+	ADDQ        $0x40, DX
+	VMOVUPS     (BX), Y5
+	VMOVUPS     32(BX), Y6
+	ADDQ        $0x40, BX
+	VFMADD213PS Y2, Y1, Y5
+	VFMADD213PS Y5, Y0, Y3
+	VFMADD213PS Y2, Y1, Y6
+	VFMADD213PS Y6, Y0, Y4
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y4, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+fewer:
+	ADDQ $0x08, CX
+	JL   tail
+
+vector:
+	VMOVUPS     (DX), Y3
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX), Y4
+	ADDQ        $0x20, BX
+	VFMADD213PS Y2, Y1, Y4
+	VFMADD213PS Y4, Y0, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         vector
+
+tail:
+	ADDQ        $0x08, CX
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), SI
+	NEGQ        CX
+	VMOVUPS     32(SI)(CX*4), Y3
+	VMASKMOVPS  (DX), Y3, Y4
+	VMASKMOVPS  (BX), Y3, Y5
+	VFMADD213PS Y2, Y1, Y5
+	VFMADD213PS Y5, Y0, Y4
+	VMASKMOVPS  Y4, Y3, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
+// Requires: AVX
+TEXT ·reluAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS (DX), Y0
@@ -2046,16 +2229,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func reluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX
-TEXT ·reluGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS (DX), Y0
@@ -2109,15 +2291,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func sigmoidAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -2242,16 +2423,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func sigmoidGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -2394,15 +2574,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func siluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·siluAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·siluAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -2527,16 +2706,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func siluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·siluGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·siluGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -2683,15 +2861,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func tanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tanhAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -2868,16 +3045,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func tanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3028,15 +3204,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func geluAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·geluAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·geluAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3253,16 +3428,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func geluGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·geluGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3493,15 +3667,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func geluTanhAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3642,16 +3815,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func geluTanhGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3830,15 +4002,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func mishAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mishAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·mishAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -3995,16 +4166,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func mishGradAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mishGradAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·mishGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -4191,17 +4361,16 @@ done:
 	VZEROUPPER
 	RET
 
-// func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32)
+// func affineSiLUAVX2(dst *float32, x *float32, y *float32, z *float32, n int, a float32, b float32, c float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·affineSiLUAVX2(SB), NOSPLIT, $0-44
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVQ         x+8(FP), DX
-	MOVQ         y+16(FP), BX
-	MOVQ         z+24(FP), SI
-	VBROADCASTSS a+40(FP), Y0
-	SUBQ         $0x10, CX
-	JL           fewer
+TEXT ·affineSiLUAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst+0(FP), AX
+	MOVQ n+32(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ y+16(FP), BX
+	MOVQ z+24(FP), SI
+	SUBQ $0x10, CX
+	JL   fewer
 
 loop:
 	VMOVUPS      (DX), Y0
@@ -4999,6 +5168,110 @@ store:
 	VMOVUPD Y6, 64(CX)
 	VMOVUPD Y3, 96(AX)
 	VMOVUPD Y7, 96(CX)
+	VZEROUPPER
+	RET
+
+// func sumsAVX2(x *float32, y *float32, n int) (sum float64, product float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumsAVX2(SB), NOSPLIT, $0-40
+	MOVQ   x+0(FP), AX
+	MOVQ   y+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y4, Y4, Y4
+	VXORPD Y1, Y1, Y1
+	VXORPD Y5, Y5, Y5
+	VXORPD Y2, Y2, Y2
+	VXORPD Y6, Y6, Y6
+	VXORPD Y3, Y3, Y3
+	VXORPD Y7, Y7, Y7
+	CMPQ   AX, CX
+	JEQ    same
+	SUBQ   $0x10, DX
+	JL     fewer
+
+product:
+	VCVTPS2PD   (AX), Y8
+	VCVTPS2PD   (CX), Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	VCVTPS2PD   16(AX), Y8
+	VCVTPS2PD   16(CX), Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	VCVTPS2PD   32(AX), Y8
+	VCVTPS2PD   32(CX), Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	VCVTPS2PD   48(AX), Y8
+	VCVTPS2PD   48(CX), Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	JGE         product
+	JMP         fewer
+
+same:
+	SUBQ $0x10, DX
+	JL   fewer
+
+square:
+	VCVTPS2PD   (AX), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	VCVTPS2PD   16(AX), Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y5
+	VCVTPS2PD   32(AX), Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y6
+	VCVTPS2PD   48(AX), Y8
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	JGE         square
+
+fewer:
+	ADDQ $0x10, DX
+	JZ   fold
+
+one:
+	VMOVSS    (AX), X8
+	VMOVSS    (CX), X9
+	VCVTSS2SD X8, X8, X8
+	VCVTSS2SD X9, X9, X9
+	VXORPD    Y10, Y10, Y10
+	VMOVSD    X8, X10, X10
+	VADDPD    Y10, Y0, Y0
+	VMULSD    X9, X8, X8
+	VMOVSD    X8, X10, X10
+	VADDPD    Y10, Y4, Y4
+	ADDQ      $0x04, AX
+	ADDQ      $0x04, CX
+	DECQ      DX
+	JNZ       one
+
+fold:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+24(FP)
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPD       X0, X4, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, product+32(FP)
 	VZEROUPPER
 	RET
 

@@ -88,23 +88,17 @@ func (w *pass) layers(lo, hi int) {
 		mean := sum / float64(n)
 		rstd := float32(1 / math.Sqrt(max(0, square/float64(n)-mean*mean)+w.layer.Epsilon))
 		w.mean[r], w.rstd[r] = float32(mean), rstd
+		k := numbers{float32(mean), rstd}
 		switch {
 		case w.gamma == nil:
-			normalized(y, x, float32(mean), rstd)
+			opNormalize.apply(y, x, nil, nil, k)
 		case w.shift == nil:
-			opShiftedMul.apply(y, x, w.gamma, nil, float32(mean))
-			scaled(y, y, rstd)
+			opNormalize.apply(y, x, nil, nil, k)
+			opMul.apply(y, y, w.gamma, nil, numbers{})
 		default:
-			opShiftedMul.apply(y, x, w.gamma, nil, float32(mean))
-			opScaledAdd.apply(y, w.shift, y, nil, rstd)
+			opNormalizeAffine.apply(y, x, w.gamma, w.shift, k)
 		}
 	}
-}
-
-// normalized writes (x − mean) rstd into dst.
-func normalized(dst, x []float32, mean, rstd float32) {
-	opAddNumber.apply(dst, x, nil, nil, -mean)
-	scaled(dst, dst, rstd)
 }
 
 // layerGrad does a block of rows.
@@ -116,7 +110,7 @@ func (w *pass) layerGrad(_, b int) {
 	p.vectors[0], p.vectors[1] = grow(p.vectors[0], hi-lo), grow(p.vectors[1], n)
 	normal, weighted := p.vectors[0], p.vectors[1]
 	for at := lo; at < hi; at += n {
-		normalized(normal[at-lo:at-lo+n], w.src[at:at+n], w.mean[at/n], w.rstd[at/n])
+		opNormalize.apply(normal[at-lo:at-lo+n], w.src[at:at+n], nil, nil, numbers{w.mean[at/n], w.rstd[at/n]})
 	}
 	if w.activate { // before dx overwrites dy
 		plain, product := w.channelSums(0, b)
@@ -125,12 +119,12 @@ func (w *pass) layerGrad(_, b int) {
 	for at := lo; at < hi; at += n {
 		x, dy, dx := normal[at-lo:at-lo+n], w.second[at:at+n], w.dst[at:at+n]
 		if w.gamma != nil {
-			opMul.apply(weighted, dy, w.gamma, nil, 0)
+			opMul.apply(weighted, dy, w.gamma, nil, numbers{})
 			dy = weighted
 		}
 		plain, product := sums(dy, x)
-		opScaledAdd.apply(dx, dy, x, nil, float32(-product/float64(n)))
-		opAddNumber.apply(dx, dx, nil, nil, float32(-plain/float64(n)))
-		scaled(dx, dx, w.rstd[at/n])
+		rstd := w.rstd[at/n]
+		share := -float64(rstd) / float64(n)
+		opCombine.apply(dx, dy, x, nil, numbers{rstd, float32(share * product), float32(share * plain)})
 	}
 }

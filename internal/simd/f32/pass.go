@@ -83,5 +83,5 @@ func (w *pass) elementwise(lo, hi int) {
 		}
 		return x[lo:hi]
 	}
-	w.op.apply(w.dst[lo:hi], w.src[lo:hi], part(w.second), part(w.third), w.number)
+	w.op.apply(w.dst[lo:hi], w.src[lo:hi], part(w.second), part(w.third), numbers{w.number})
 }

@@ -53,3 +53,13 @@ func momentsGo(sum, product *[momentWidth]float64, channels int, x, y []float32,
 		}
 	}
 }
+
+// sumsGo returns Σ x_j and Σ x_j y_j in float64.
+func sumsGo(x, y []float32) (sum, product float64) {
+	y = y[:len(x)]
+	for j, v := range x {
+		sum += float64(v)
+		product += float64(v) * float64(y[j])
+	}
+	return sum, product
+}

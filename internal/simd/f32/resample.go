@@ -67,7 +67,7 @@ func (w *pass) shrink(lo, hi int) {
 		line, y := w.src[at:at+n], w.dst[t*width*s.Channels:(t+1)*width*s.Channels]
 		for i := 1; i < s.Factor; i++ {
 			at += s.Width * s.Channels
-			opAdd.apply(p.vectors[0], line, w.src[at:at+n], nil, 0)
+			opAdd.apply(p.vectors[0], line, w.src[at:at+n], nil, numbers{})
 			line = p.vectors[0]
 		}
 		for j := range width {
@@ -77,7 +77,7 @@ func (w *pass) shrink(lo, hi int) {
 				copy(pixel, first)
 			}
 			for u := 1; u < s.Factor; u++ {
-				opAdd.apply(pixel, first[:s.Channels], line[(j*s.Factor+u)*s.Channels:], nil, 0)
+				opAdd.apply(pixel, first[:s.Channels], line[(j*s.Factor+u)*s.Channels:], nil, numbers{})
 				first = pixel
 			}
 		}

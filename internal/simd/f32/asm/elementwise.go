@@ -226,3 +226,76 @@ func moments() {
 	}
 	emit.Done()
 }
+
+// sums emits the sums of x and x·y over an array, in float64.
+func sums() {
+	const values, wide = 16, 4 // of a round, and of a vector of float64
+	emit.Kernel("sumsAVX2", "func(x, y *float32, n int) (sum, product float64)",
+		"sumsAVX2 returns Σ x and Σ x·y.")
+	x, y, n := emit.Pointer("x"), emit.Pointer("y"), emit.Integer("n")
+	s, q := emit.Vectors(values/wide), emit.Vectors(values/wide)
+	for i := range s {
+		VXORPD(s[i], s[i], s[i])
+		VXORPD(q[i], q[i], q[i])
+	}
+	loop := func(label string, square bool) {
+		SUBQ(U8(values), n)
+		JL(LabelRef("fewer"))
+		Label(label)
+		for i := range s {
+			u := YMM()
+			v := u
+			VCVTPS2PD(x.Offset(i*wide*size), u)
+			if !square {
+				v = YMM()
+				VCVTPS2PD(y.Offset(i*wide*size), v)
+			}
+			VADDPD(u, s[i], s[i])
+			VFMADD231PD(u, v, q[i])
+		}
+		ADDQ(U8(values*size), x.Base)
+		ADDQ(U8(values*size), y.Base)
+		SUBQ(U8(values), n)
+		JGE(LabelRef(label))
+	}
+	CMPQ(x.Base, y.Base)
+	JEQ(LabelRef("same"))
+	loop("product", false)
+	JMP(LabelRef("fewer"))
+	Label("same")
+	loop("square", true)
+	Label("fewer")
+	ADDQ(U8(values), n)
+	JZ(LabelRef("fold"))
+	Label("one")
+	u, v := XMM(), XMM()
+	VMOVSS(x, u)
+	VMOVSS(y, v)
+	VCVTSS2SD(u, u, u)
+	VCVTSS2SD(v, v, v)
+	wideSum := YMM() // the upper lanes are 0
+	VXORPD(wideSum, wideSum, wideSum)
+	VMOVSD(u, wideSum.AsX(), wideSum.AsX())
+	VADDPD(wideSum, s[0], s[0])
+	VMULSD(v, u, u)
+	VMOVSD(u, wideSum.AsX(), wideSum.AsX())
+	VADDPD(wideSum, q[0], q[0])
+	ADDQ(U8(size), x.Base)
+	ADDQ(U8(size), y.Base)
+	DECQ(n)
+	JNZ(LabelRef("one"))
+	Label("fold")
+	for i, v := range [][]VecVirtual{s, q} {
+		VADDPD(v[1], v[0], v[0])
+		VADDPD(v[3], v[2], v[2])
+		VADDPD(v[2], v[0], v[0])
+		half := XMM()
+		VEXTRACTF128(U8(1), v[0], half)
+		VADDPD(half, v[0].AsX(), half)
+		other := XMM()
+		VUNPCKHPD(half, half, other)
+		VADDSD(other, half, half)
+		Store(half, ReturnIndex(i))
+	}
+	emit.Done()
+}

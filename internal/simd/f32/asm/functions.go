@@ -11,19 +11,23 @@ import (
 )
 
 // function emits the kernel of an elementwise function of up to three arrays x,
-// y, z and a number a: all have one signature, so that package f32 holds them in
-// a table. f overwrites its inputs as it likes and returns the result.
-func function(name, doc string, inputs int, f func(in [][]VecVirtual, a VecVirtual) []VecVirtual) {
-	var a VecVirtual
-	elementwise(name+"AVX2", "func(dst, x, y, z *float32, n int, a float32)", name+"AVX2 writes "+doc+" into dst.",
+// y, z and three numbers: all have one signature, so that package f32 holds them
+// in a table. f overwrites its inputs as it likes and returns the result.
+func function(name, doc string, inputs, numbers int, f func(in [][]VecVirtual, k []VecVirtual) []VecVirtual) {
+	k := make([]VecVirtual, numbers)
+	elementwise(name+"AVX2", "func(dst, x, y, z *float32, n int, a, b, c float32)", name+"AVX2 writes "+doc+" into dst.",
 		[]string{"x", "y", "z"}[:inputs], false,
-		func() { a = broadcast("a") },
-		func(in [][]VecVirtual) []VecVirtual { return f(in, a) })
+		func() {
+			for i := range k {
+				k[i] = broadcast([]string{"a", "b", "c"}[i])
+			}
+		},
+		func(in [][]VecVirtual) []VecVirtual { return f(in, k) })
 }
 
 // unary is function for a function of x alone that overwrites it.
 func unary(name, doc string, f func(x []VecVirtual)) {
-	function(name, doc, 1, func(in [][]VecVirtual, _ VecVirtual) []VecVirtual {
+	function(name, doc, 1, 0, func(in [][]VecVirtual, _ []VecVirtual) []VecVirtual {
 		f(in[0])
 		return in[0]
 	})
@@ -31,7 +35,7 @@ func unary(name, doc string, f func(x []VecVirtual)) {
 
 // gradient is function for x times the slope at y, which slope overwrites.
 func gradient(name, doc string, slope func(x []VecVirtual)) {
-	function(name, "x times "+doc, 2, func(in [][]VecVirtual, _ VecVirtual) []VecVirtual {
+	function(name, "x times "+doc, 2, 0, func(in [][]VecVirtual, _ []VecVirtual) []VecVirtual {
 		slope(in[1])
 		each(in[1], func(i int) { VMULPS(in[0][i], in[1][i], in[1][i]) })
 		return in[1]
@@ -40,26 +44,39 @@ func gradient(name, doc string, slope func(x []VecVirtual)) {
 
 func functions() {
 	// Arithmetic.
-	type step = func(x, y, z, a VecVirtual) // overwrites x
-	arithmetic := func(name, doc string, inputs int, f step) {
-		function(name, doc, inputs, func(in [][]VecVirtual, a VecVirtual) []VecVirtual {
+	type step = func(x, y, z VecVirtual, k []VecVirtual) // overwrites x
+	arithmetic := func(name, doc string, inputs, numbers int, f step) {
+		function(name, doc, inputs, numbers, func(in [][]VecVirtual, k []VecVirtual) []VecVirtual {
 			each(in[0], func(i int) {
-				at := func(k int) VecVirtual { return in[min(k, inputs-1)][i] }
-				f(at(0), at(1), at(2), a)
+				at := func(array int) VecVirtual { return in[min(array, inputs-1)][i] }
+				f(at(0), at(1), at(2), k)
 			})
 			return in[0]
 		})
 	}
-	arithmetic("add", "x + y", 2, func(x, y, _, _ VecVirtual) { VADDPS(y, x, x) })
-	arithmetic("sub", "x − y", 2, func(x, y, _, _ VecVirtual) { VSUBPS(y, x, x) })
-	arithmetic("mul", "x y", 2, func(x, y, _, _ VecVirtual) { VMULPS(y, x, x) })
-	arithmetic("addNumber", "x + a", 1, func(x, _, _, a VecVirtual) { VADDPS(a, x, x) })
-	arithmetic("scale", "a x", 1, func(x, _, _, a VecVirtual) { VMULPS(a, x, x) })
-	arithmetic("scaledAdd", "x + a y", 2, func(x, y, _, a VecVirtual) { VFMADD231PS(a, y, x) })
-	arithmetic("mulAdd", "x y + z", 3, func(x, y, z, _ VecVirtual) { VFMADD213PS(z, y, x) })
-	arithmetic("shiftedMul", "(x − a) y", 2, func(x, y, _, a VecVirtual) {
-		VSUBPS(a, x, x)
+	arithmetic("add", "x + y", 2, 0, func(x, y, _ VecVirtual, _ []VecVirtual) { VADDPS(y, x, x) })
+	arithmetic("sub", "x − y", 2, 0, func(x, y, _ VecVirtual, _ []VecVirtual) { VSUBPS(y, x, x) })
+	arithmetic("mul", "x y", 2, 0, func(x, y, _ VecVirtual, _ []VecVirtual) { VMULPS(y, x, x) })
+	arithmetic("addNumber", "x + a", 1, 1, func(x, _, _ VecVirtual, k []VecVirtual) { VADDPS(k[0], x, x) })
+	arithmetic("scale", "a x", 1, 1, func(x, _, _ VecVirtual, k []VecVirtual) { VMULPS(k[0], x, x) })
+	arithmetic("scaledAdd", "x + a y", 2, 1, func(x, y, _ VecVirtual, k []VecVirtual) { VFMADD231PS(k[0], y, x) })
+	arithmetic("mulAdd", "x y + z", 3, 0, func(x, y, z VecVirtual, _ []VecVirtual) { VFMADD213PS(z, y, x) })
+	arithmetic("shiftedMul", "(x − a) y", 2, 1, func(x, y, _ VecVirtual, k []VecVirtual) {
+		VSUBPS(k[0], x, x)
 		VMULPS(y, x, x)
+	})
+	arithmetic("normalize", "(x − a) b", 1, 2, func(x, _, _ VecVirtual, k []VecVirtual) {
+		VSUBPS(k[0], x, x)
+		VMULPS(k[1], x, x)
+	})
+	arithmetic("normalizeAffine", "(x − a) b y + z", 3, 2, func(x, y, z VecVirtual, k []VecVirtual) {
+		VSUBPS(k[0], x, x)
+		VMULPS(k[1], x, x)
+		VFMADD213PS(z, y, x)
+	})
+	arithmetic("combine", "a x + (b y + c)", 2, 3, func(x, y, _ VecVirtual, k []VecVirtual) {
+		VFMADD213PS(k[2], k[1], y)
+		VFMADD213PS(y, k[0], x)
 	})
 
 	// Activations, and their gradients with x the gradient of the result.
@@ -67,7 +84,7 @@ func functions() {
 		none := zero()
 		each(x, func(i int) { VMAXPS(x[i], none, x[i]) })
 	})
-	function("reluGrad", "x where y is above 0 or NaN, 0 elsewhere", 2, func(in [][]VecVirtual, _ VecVirtual) []VecVirtual {
+	function("reluGrad", "x where y is above 0 or NaN, 0 elsewhere", 2, 0, func(in [][]VecVirtual, _ []VecVirtual) []VecVirtual {
 		const notLessEqual = 6
 		none := zero()
 		each(in[1], func(i int) {
@@ -161,7 +178,7 @@ func functions() {
 	})
 
 	// Normalisations: SiLU of an affine function.
-	function("affineSiLU", "SiLU of x y + z", 3, func(in [][]VecVirtual, _ VecVirtual) []VecVirtual {
+	function("affineSiLU", "SiLU of x y + z", 3, 0, func(in [][]VecVirtual, _ []VecVirtual) []VecVirtual {
 		x := in[0]
 		each(x, func(i int) { VFMADD213PS(in[2][i], in[1][i], x[i]) })
 		silu(x)

@@ -16,6 +16,7 @@ func main() {
 	functions()
 	largest()
 	moments()
+	sums()
 	winograd()
 	Generate()
 }
