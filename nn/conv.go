@@ -13,7 +13,7 @@ func Pad(n int) Padding { return Padding{n, n, n, n} }
 //
 //	y[r, i, j, o] = b[o] + Σ_{u, v, c} x[r, i·stride + u − Top, j·stride + v − Left, c] · w[u, v, c, o]
 func (t *Tape[T]) Conv(x, w, b *Var[T], stride int, pad Padding) *Var[T] {
-	if t.err != nil {
+	if !t.ready("conv", 2, x, w, b) {
 		return t.void()
 	}
 	if len(x.shape) != 4 || len(w.shape) != 4 || w.shape[2] != x.shape[3] || b != nil && b.Len() != w.shape[3] {
@@ -61,7 +61,8 @@ func (o *conv[T]) forward(t *Tape[T], dst []T) {
 	dx, dw := x.Tangent(), w.Tangent()
 	if dx == nil {
 		if dw == nil {
-			kernel.AddRows(dst, db, len(dst)/o.shape.Out, o.shape.Out, 0)
+			clear(dst)
+			kernel.AddRows(dst, db, len(dst)/o.shape.Out, o.shape.Out)
 			return
 		}
 		kernel.ConvForward(o.shape, dst, x.Value(), dw, db)

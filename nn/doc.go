@@ -20,10 +20,18 @@
 //
 // References:
 //
+//	[dao2022]    Dao, Fu, Ermon, Rudra, Ré. FlashAttention: Fast and
+//	             Memory-Efficient Exact Attention with IO-Awareness. NeurIPS 2022.
+//	             arXiv:2205.14135.
 //	[glorot2010] Glorot, Bengio. Understanding the difficulty of training deep
 //	             feedforward neural networks. AISTATS 2010.
 //	[he2015]     He, Zhang, Ren, Sun. Delving Deep into Rectifiers: Surpassing
 //	             Human-Level Performance on ImageNet Classification. ICCV 2015.
 //	             arXiv:1502.01852.
+//	[tancik2020] Tancik, Srinivasan, Mildenhall, et al. Fourier Features Let
+//	             Networks Learn High Frequency Functions in Low Dimensional
+//	             Domains. NeurIPS 2020. arXiv:2006.10739.
+//	[vaswani2017] Vaswani, Shazeer, Parmar, et al. Attention Is All You Need.
+//	             NeurIPS 2017. arXiv:1706.03762.
 //	[wu2018]     Wu, He. Group Normalization. ECCV 2018. arXiv:1803.08494.
 package nn

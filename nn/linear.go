@@ -5,15 +5,15 @@ import "snrlab/nn/internal/kernel"
 // Linear is y = x Wᵀ + b over the last axis of x: W is [out, in], b [out] or nil,
 // and y has x's shape with out in the last place.
 func (t *Tape[T]) Linear(x, w, b *Var[T]) *Var[T] {
-	if t.err != nil {
+	if !t.ready("linear", 2, x, w, b) {
 		return t.void()
 	}
 	front, in := split(x.shape)
-	if len(w.shape) != 2 || w.shape[1] != in || b != nil && b.Len() != w.shape[0] {
+	if in < 1 || len(w.shape) != 2 || w.shape[0] < 1 || w.shape[1] != in || b != nil && b.Len() != w.shape[0] {
 		return t.fail("linear: x is %v, the weight %v, the bias %v: expected out×%d and out: %w", x.Shape(), w.Shape(), b.Shape(), in, ErrShape)
 	}
 	o := next[linearOp[T]](t)
-	o.rows, o.inputs, o.outputs = x.Len()/max(in, 1), in, w.shape[0]
+	o.rows, o.inputs, o.outputs = x.Len()/in, in, w.shape[0]
 	y := t.result(&o.base, t.shape(front, o.outputs), x, w, b)
 	o.apply(y.value, x.Value(), w.Value(), b.Value(), 0)
 	return y
@@ -26,11 +26,10 @@ type linearOp[T Float] struct {
 
 // apply writes x Wᵀ + b + β dst into dst. b may be nil.
 func (o *linearOp[T]) apply(dst, x, w, b []T, beta T) {
-	if b != nil {
-		kernel.AddRows(dst, b, o.rows, o.outputs, beta)
-		beta = 1
-	}
 	kernel.Gemm(false, true, o.rows, o.outputs, o.inputs, 1, x, o.inputs, w, o.inputs, beta, dst, o.outputs)
+	if b != nil {
+		kernel.AddRows(dst, b, o.rows, o.outputs)
+	}
 }
 
 func (o *linearOp[T]) backward(t *Tape[T]) {
@@ -61,7 +60,10 @@ func (o *linearOp[T]) forward(_ *Tape[T], dst []T) {
 		beta = 1
 	}
 	if db := b.Tangent(); db != nil {
-		kernel.AddRows(dst, db, o.rows, o.outputs, beta)
+		if beta == 0 {
+			clear(dst)
+		}
+		kernel.AddRows(dst, db, o.rows, o.outputs)
 	}
 }
 

@@ -1,63 +1,106 @@
 package nn
 
-import "slices"
+import (
+	"slices"
+
+	"snrlab/nn/internal/kernel"
+)
 
 // MeanSquare is the mean of (a − b)² over all elements, of shape [1].
 func (t *Tape[T]) MeanSquare(a, b *Var[T]) *Var[T] {
-	if t.err != nil {
+	if !t.ready("mean square", 2, a, b) {
 		return t.void()
 	}
 	if !slices.Equal(a.shape, b.shape) || a.Len() == 0 {
 		return t.fail("mean square: %v and %v: expected one shape of at least one element: %w", a.Shape(), b.Shape(), ErrShape)
 	}
-	o := next[meanSquare[T]](t)
-	y := t.result(&o.base, t.shape(nil, 1), a, b)
-	sum := 0.0
-	bv := b.Value()
-	for i, v := range a.Value() {
-		d := float64(v) - float64(bv[i])
-		sum += d * d
+	return t.meanSquare(a, b, nil, 1)
+}
+
+// WeightedMeanSquare is the mean over rows r of weights_r times the mean of
+// (a − b)² over the row, of shape [1]: the loss of a denoiser. a and b are
+// [rows, …], the weights [rows].
+func (t *Tape[T]) WeightedMeanSquare(a, b, weights *Var[T]) *Var[T] {
+	if !t.ready("weighted mean square", 3, a, b, weights) {
+		return t.void()
 	}
-	y.value[0] = T(sum / float64(a.Len()))
+	n, size := rows(a.shape)
+	if !slices.Equal(a.shape, b.shape) || n < 1 || size < 1 || len(weights.shape) != 1 || weights.shape[0] != n {
+		return t.fail("weighted mean square: %v and %v with weights %v: expected one shape of at least one element, and a weight for each row: %w", a.Shape(), b.Shape(), weights.Shape(), ErrShape)
+	}
+	return t.meanSquare(a, b, weights, n)
+}
+
+func (t *Tape[T]) meanSquare(a, b, weights *Var[T], rows int) *Var[T] {
+	o := next[meanSquare[T]](t)
+	y := t.result(&o.base, t.shape(nil, 1), a, b, weights)
+	o.shape = kernel.Images{Rows: rows, Pixels: a.Len() / rows, Channels: 1}
+	difference, sums := t.save(&o.base, 0, a.Len()), t.save(&o.base, 1, rows)
+	kernel.Sub(difference, a.Value(), b.Value())
+	kernel.DotPixels(o.shape, sums, difference, difference)
+	total := 0.0
+	for r, s := range sums {
+		if weights != nil {
+			s *= weights.Value()[r]
+		}
+		total += float64(s)
+	}
+	y.value[0] = T(total / float64(a.Len()))
+	t.done(&o.base)
 	return y
 }
 
-type meanSquare[T Float] struct{ base[T] }
+type meanSquare[T Float] struct {
+	base[T]
+	shape kernel.Images // of rows, with a weight each
+}
 
 func (o *meanSquare[T]) backward(t *Tape[T]) {
-	a, b := o.in[0], o.in[1]
-	scale := 2 * o.y.grad[0] / T(a.Len())
-	for k, v := range o.in[:2] {
-		if !v.wanted() {
-			continue
-		}
-		sign := T(1 - 2*k)
-		g, keep := t.into(v)
-		av, bv := a.Value(), b.Value()
-		for i := range g {
-			d := sign * scale * (av[i] - bv[i])
-			if keep == 0 {
-				g[i] = d
-			} else {
-				g[i] += d
-			}
-		}
+	difference, sums := o.saved[0], o.saved[1]
+	scale := o.y.grad[0] / T(len(difference))
+	weights := o.in[2]
+	dw := t.added(weights)
+	for r := range dw {
+		dw[r] += scale * sums[r]
 	}
+	// The slopes are weight × 2 × difference.
+	slopes := t.pool.get(len(difference))
+	if weights == nil {
+		kernel.Scale(slopes, difference, 2*scale)
+	} else {
+		factors := t.pool.get(o.shape.Rows)
+		kernel.Scale(factors, weights.Value(), 2*scale)
+		kernel.MulVectors(o.shape, slopes, difference, factors)
+		t.pool.put(factors)
+	}
+	t.pass(o.in[0], slopes, 1)
+	t.pass(o.in[1], slopes, -1)
+	t.pool.put(slopes)
 }
 
 func (o *meanSquare[T]) forward(_ *Tape[T], dst []T) {
-	a, b := o.in[0].Value(), o.in[1].Value()
-	da, db := o.in[0].Tangent(), o.in[1].Tangent()
-	sum := 0.0
-	for i := range a {
-		change := 0.0
-		if da != nil {
-			change = float64(da[i])
+	difference, sums, weights := o.saved[0], o.saved[1], o.in[2]
+	da, db, dw := o.in[0].Tangent(), o.in[1].Tangent(), weights.Tangent()
+	total := 0.0
+	for r := range o.shape.Rows {
+		sum := 0.0
+		for i := r * o.shape.Pixels; i < (r+1)*o.shape.Pixels; i++ {
+			change := 0.0
+			if da != nil {
+				change = float64(da[i])
+			}
+			if db != nil {
+				change -= float64(db[i])
+			}
+			sum += 2 * change * float64(difference[i])
 		}
-		if db != nil {
-			change -= float64(db[i])
+		if weights != nil {
+			sum *= float64(weights.Value()[r])
 		}
-		sum += 2 * change * (float64(a[i]) - float64(b[i]))
+		if dw != nil {
+			sum += float64(dw[r] * sums[r])
+		}
+		total += sum
 	}
-	dst[0] = T(sum / float64(len(a)))
+	dst[0] = T(total / float64(len(difference)))
 }

@@ -22,12 +22,13 @@ func (t *Tape[T]) GroupNormSiLU(x, gamma, beta *Var[T], groups int, epsilon floa
 }
 
 func (t *Tape[T]) groupNorm(x, gamma, beta *Var[T], groups int, epsilon float64, silu bool) *Var[T] {
-	if t.err != nil {
+	if !t.ready("group norm", 3, x, gamma, beta) {
 		return t.void()
 	}
 	_, channels := split(x.shape)
+	rows, size := rows(x.shape)
 	switch {
-	case len(x.shape) < 2 || channels < 1 || gamma.Len() != channels || beta.Len() != channels:
+	case len(x.shape) < 2 || size < 1 || gamma.Len() != channels || beta.Len() != channels:
 		return t.fail("group norm: x is %v, γ %v, β %v: expected rows×…×channels, channels, channels: %w", x.Shape(), gamma.Shape(), beta.Shape(), ErrShape)
 	case groups < 1 || channels%groups != 0:
 		return t.fail("group norm: %d channels do not go into %d groups: %w", channels, groups, ErrShape)
@@ -35,12 +36,12 @@ func (t *Tape[T]) groupNorm(x, gamma, beta *Var[T], groups int, epsilon float64,
 		return t.fail("group norm: ε is %v: expected a finite number above 0", epsilon)
 	}
 	o := next[groupNorm[T]](t)
-	rows := x.shape[0]
-	o.shape = kernel.GroupNorm{Rows: rows, Pixels: x.Len() / max(1, rows*channels), Channels: channels, Groups: groups, Epsilon: epsilon}
+	o.shape = kernel.GroupNorm{Rows: rows, Pixels: size / channels, Channels: channels, Groups: groups, Epsilon: epsilon}
 	o.silu = silu
 	y := t.result(&o.base, x.shape, x, gamma, beta)
 	mean, rstd := t.save(&o.base, 0, rows*groups), t.save(&o.base, 1, rows*groups)
 	kernel.GroupNormApply(o.shape, y.value, mean, rstd, x.Value(), gamma.Value(), beta.Value(), silu)
+	t.done(&o.base)
 	return y
 }
 
@@ -52,42 +53,24 @@ type groupNorm[T Float] struct {
 
 func (o *groupNorm[T]) backward(t *Tape[T]) {
 	x, gamma, beta := o.in[0], o.in[1], o.in[2]
-	mean, rstd, dy := o.saved[0], o.saved[1], o.y.grad
-	if o.silu {
-		kernel.GroupNormSiLUGrad(o.shape, dy, dy, x.Value(), mean, rstd, gamma.Value(), beta.Value())
-	}
+	dy := o.y.grad
 	// The kernel writes all three gradients; those that nobody wants go nowhere.
-	dx := dy
-	if x.wanted() {
-		to, keep := t.into(x)
-		if keep == 0 {
-			dx = to
-		}
-	}
 	dgamma, gammaRoom := t.sum(gamma)
 	dbeta, betaRoom := t.sum(beta)
-	kernel.GroupNormGrad(o.shape, dx, dgamma, dbeta, dy, x.Value(), mean, rstd, gamma.Value())
-	if x.wanted() && len(dx) > 0 && &dx[0] == &dy[0] {
-		to, _ := t.into(x)
-		kernel.Add(to, to, dx)
-	}
+	kernel.GroupNormGrad(o.shape, dy, dgamma, dbeta, dy, x.Value(), o.saved[0], o.saved[1], gamma.Value(), beta.Value(), o.silu)
 	t.pool.put(gammaRoom)
 	t.pool.put(betaRoom)
+	t.hand(x, o.y)
 }
 
-// sum returns an array to which the gradient of v can be added, and room to give
-// back to the pool if nobody wants it.
+// sum is added, or room to give back to the pool if nobody wants the gradient.
 func (t *Tape[T]) sum(v *Var[T]) (g, room []T) {
-	if !v.wanted() {
-		room = t.pool.get(v.Len())
-		clear(room)
-		return room, room
+	if g := t.added(v); g != nil {
+		return g, nil
 	}
-	g, keep := t.into(v)
-	if keep == 0 {
-		clear(g)
-	}
-	return g, nil
+	room = t.pool.get(v.Len())
+	clear(room)
+	return room, room
 }
 
 func (o *groupNorm[T]) forward(_ *Tape[T], dst []T) {
@@ -127,16 +110,10 @@ func (o *groupNorm[T]) forward(_ *Tape[T], dst []T) {
 					change += dbeta[c]
 				}
 				if o.silu {
-					change *= siluSlope(gamma[c]*unit + beta[c])
+					change *= T(kernel.SiLU.Slope(float64(gamma[c]*unit + beta[c])))
 				}
 				dst[i] = change
 			})
 		}
 	}
-}
-
-// siluSlope is d/dx of x σ(x): σ(x) (1 + x σ(−x)).
-func siluSlope[T Float](x T) T {
-	s := 1 / (1 + math.Exp(-float64(x)))
-	return T(s * (1 + float64(x)*(1-s)))
 }

@@ -94,17 +94,3 @@ func TestGroupNorm_Property(t *testing.T) {
 		}
 	})
 }
-
-func addOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Add(in[0], in[1]) }
-
-func TestAdd_Property(t *testing.T) {
-	nntest.Run(t, nntest.Case{F64: addOf[float64], F32: addOf[float32], Inputs: []nntest.Input{nntest.Row(3, 2, 5), nntest.Row(3, 2, 5)}}, 1)
-}
-
-func meanSquareOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
-	return t.MeanSquare(in[0], in[1])
-}
-
-func TestMeanSquare_Property(t *testing.T) {
-	nntest.Run(t, nntest.Case{F64: meanSquareOf[float64], F32: meanSquareOf[float32], Inputs: []nntest.Input{nntest.In(3, 2, 5), nntest.In(3, 2, 5)}}, 1)
-}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"snrlab/nn/internal/kernel"
 )
 
 // Float are the numbers that networks compute with.
@@ -34,7 +36,8 @@ type Tape[T Float] struct {
 // A Var is an array on a tape: an input, a parameter or a result. It is valid
 // until the tape is reset.
 type Var[T Float] struct {
-	root    *Var[T] // which has the arrays: itself, or what this is another shape of
+	tape    *Tape[T] // nil once it is reset
+	root    *Var[T]  // which has the arrays: itself, or what this is another shape of
 	shape   []int
 	value   []T
 	grad    []T // nil: none has arrived
@@ -48,7 +51,8 @@ type Var[T Float] struct {
 type operation[T Float] interface {
 	core() *base[T]
 	// backward adds the product of the result's gradient with the Jacobian to
-	// the gradients of those inputs that want one.
+	// the gradients of those inputs that want one. It may overwrite the result's
+	// gradient, and hand it over.
 	backward(t *Tape[T])
 	// forward writes the product of the Jacobian with the inputs' tangents, of
 	// which one at least is not zero, into dst.
@@ -97,9 +101,9 @@ func (t *Tape[T]) Input(x []T, shape ...int) *Var[T] { return t.leaf(x, !t.Infer
 func (t *Tape[T]) Constant(x []T, shape ...int) *Var[T] { return t.leaf(x, false, shape) }
 
 // Stop is x with its gradient stopped: a constant for whatever is computed from
-// it.
+// it. It copies nothing.
 func (t *Tape[T]) Stop(x *Var[T]) *Var[T] {
-	if t.err != nil {
+	if !t.ready("stop", 1, x) {
 		return t.void()
 	}
 	return t.leaf(x.Value(), false, x.shape)
@@ -124,7 +128,7 @@ func (t *Tape[T]) leaf(x []T, wants bool, shape []int) *Var[T] {
 
 // Reshape is x in another shape of as many numbers. It copies nothing.
 func (t *Tape[T]) Reshape(x *Var[T], shape ...int) *Var[T] {
-	if t.err != nil {
+	if !t.ready("reshape", 1, x) {
 		return t.void()
 	}
 	if n, ok := product(shape); !ok || n != x.Len() {
@@ -136,12 +140,14 @@ func (t *Tape[T]) Reshape(x *Var[T], shape ...int) *Var[T] {
 }
 
 // Free gives back the memory of a result that is not needed any more, if the
-// tape is for inference. No Var made by Reshape of it may be used after.
+// tape is for inference. Neither it nor what Reshape and Stop made of it may be
+// used after.
 func (t *Tape[T]) Free(x *Var[T]) {
-	if v := x.root; t.Inference && v != nil && !v.leaf {
-		t.pool.put(v.value)
-		v.value = nil
+	if x == nil || x.root == nil || x.tape != t || !t.Inference || x.root.leaf {
+		return
 	}
+	t.pool.put(x.root.value)
+	x.root.value = nil
 }
 
 // Shape is the shape of v. Not to be modified.
@@ -157,7 +163,7 @@ func (v *Var[T]) Len() int { return len(v.Value()) }
 
 // Value is the array of v, in the tape's memory.
 func (v *Var[T]) Value() []T {
-	if v == nil {
+	if v == nil || v.root == nil {
 		return nil
 	}
 	return v.root.value
@@ -165,12 +171,17 @@ func (v *Var[T]) Value() []T {
 
 // Grad is the gradient of what [Tape.Backward] or [Tape.VJP] was called for with
 // respect to v, an [Input], in the tape's memory; nil where v has no influence.
-func (v *Var[T]) Grad() []T { return v.root.grad }
+func (v *Var[T]) Grad() []T {
+	if v == nil || v.root == nil {
+		return nil
+	}
+	return v.root.grad
+}
 
 // Tangent is the change of v that [Tape.JVP] found, in the tape's memory; nil
 // where nothing that changes has an influence on it.
 func (v *Var[T]) Tangent() []T {
-	if v == nil {
+	if v == nil || v.root == nil {
 		return nil
 	}
 	return v.root.tangent
@@ -192,6 +203,9 @@ func (t *Tape[T]) VJP(y *Var[T], seed []T) error { return t.backward(y, seed, fa
 func (t *Tape[T]) backward(y *Var[T], seed []T, last bool) error {
 	if err := t.differentiable(); err != nil {
 		return err
+	}
+	if why := t.unusable(y); why != "" {
+		return errors.New("nn: backward from an array that " + why)
 	}
 	if seed == nil && y.Len() != 1 {
 		return fmt.Errorf("nn: backward from an array of shape %v needs a seed, a number for each of its own", y.shape)
@@ -256,6 +270,76 @@ func (t *Tape[T]) into(v *Var[T]) (g []T, beta T) {
 	return r.grad, 1
 }
 
+// hand adds the gradient of the result y to that of v. Where v has none yet it
+// takes over the array, so that this comes last in an operation's backward.
+func (t *Tape[T]) hand(v, y *Var[T]) {
+	switch {
+	case !v.wanted():
+	case v.root.param == nil && v.root.grad == nil:
+		v.root.grad, y.grad = y.grad, nil
+	default:
+		t.pass(v, y.grad, 1)
+	}
+}
+
+// pass adds factor·g to the gradient of v, if that is wanted.
+func (t *Tape[T]) pass(v *Var[T], g []T, factor T) {
+	if !v.wanted() {
+		return
+	}
+	to, keep := t.into(v)
+	switch {
+	case keep == 0 && factor == 1:
+		copy(to, g)
+	case keep == 0:
+		kernel.Scale(to, g, factor)
+	default:
+		kernel.AddScaled(to, g, factor)
+	}
+}
+
+// added returns the gradient of v for an operation that adds to what it holds,
+// and nil if it is not wanted.
+func (t *Tape[T]) added(v *Var[T]) []T {
+	if !v.wanted() {
+		return nil
+	}
+	g, keep := t.into(v)
+	if keep == 0 {
+		clear(g)
+	}
+	return g
+}
+
+// A share is an operation's part of the gradient of one of its inputs, for
+// kernels that overwrite what they write to, and write all gradients at once.
+type share[T Float] struct {
+	of    *Var[T]
+	g     []T
+	apart bool // g is room, not the gradient itself
+}
+
+// share returns an array for the part that goes to v: the gradient of v where it
+// holds nothing yet. settle must follow.
+func (t *Tape[T]) share(v *Var[T]) share[T] {
+	if v.wanted() {
+		if g, keep := t.into(v); keep == 0 {
+			return share[T]{v, g, false}
+		}
+	}
+	return share[T]{v, t.pool.get(v.Len()), true}
+}
+
+// settle adds shares that were computed apart to the gradients that are wanted.
+func (t *Tape[T]) settle(shares ...share[T]) {
+	for _, s := range shares {
+		if s.apart {
+			t.pass(s.of, s.g, 1)
+			t.pool.put(s.g)
+		}
+	}
+}
+
 // A Tangent is a change of an input or a parameter on the tape.
 type Tangent[T Float] struct {
 	Of     *Var[T]
@@ -274,6 +358,9 @@ func (t *Tape[T]) JVP(tangents ...Tangent[T]) error {
 		v.tangent = nil
 	}
 	for _, d := range tangents {
+		if why := t.unusable(d.Of); why != "" {
+			return errors.New("nn: a tangent of an array that " + why)
+		}
 		r := d.Of.root
 		if !r.leaf || len(d.Change) != len(r.value) {
 			return fmt.Errorf("nn: a tangent needs an input or a parameter and as many numbers, got %d for %v", len(d.Change), d.Of.shape)
@@ -299,7 +386,7 @@ func (t *Tape[T]) name(shape []int) *Var[T] {
 	}
 	v := t.vars[t.named]
 	t.named++
-	v.root = v
+	v.tape, v.root = t, v
 	v.shape = append(v.shape[:0], shape...)
 	return v
 }
@@ -309,6 +396,42 @@ func (t *Tape[T]) void() *Var[T] {
 	v := t.name(nil)
 	v.leaf = true
 	return v
+}
+
+// ready reports whether an operation can take place on these inputs, of which the
+// first ones are required and the others may be nil. If not, it records why.
+func (t *Tape[T]) ready(name string, required int, inputs ...*Var[T]) bool {
+	if t.err != nil {
+		return false
+	}
+	if t.spent {
+		t.fail("%s: Backward has let go of the results: reset the tape first", name)
+		return false
+	}
+	for i, v := range inputs {
+		if v == nil && i >= required {
+			continue
+		}
+		if why := t.unusable(v); why != "" {
+			t.fail("%s: input %d is an array that %s: %w", name, i, why, ErrShape)
+			return false
+		}
+	}
+	return true
+}
+
+// unusable says why v is not an array on this tape, if so.
+func (t *Tape[T]) unusable(v *Var[T]) string {
+	if v == nil {
+		return "is nil"
+	}
+	if v.tape != t {
+		return "is not on this tape, or was made before its reset"
+	}
+	if n, _ := product(v.shape); n != len(v.root.value) {
+		return "has no numbers: it was freed, or its operation failed"
+	}
+	return ""
 }
 
 // fail records the tape's first error.
@@ -364,6 +487,14 @@ func (t *Tape[T]) save(b *base[T], i, n int) []T {
 	return b.saved[i]
 }
 
+// done lets go of what an operation has saved for derivatives, if none will be
+// asked for.
+func (t *Tape[T]) done(b *base[T]) {
+	if t.Inference {
+		t.release(b)
+	}
+}
+
 // release lets go of what an operation has saved.
 func (t *Tape[T]) release(b *base[T]) {
 	for i, x := range b.saved {
@@ -386,3 +517,13 @@ func product(shape []int) (int, bool) {
 }
 
 const maxLen = 1 << 40
+
+// rows cuts a shape into its first axis and the product of the others, 0 and 0
+// if it has none.
+func rows(shape []int) (n, size int) {
+	if len(shape) == 0 {
+		return 0, 0
+	}
+	size, _ = product(shape[1:])
+	return shape[0], size
+}

@@ -68,25 +68,9 @@ func store[T Float](to *T, v, beta T) {
 	}
 }
 
-// AddRows writes row + β dst into every row of dst, rows×n.
-func AddRows[T Float](dst, row []T, rows, n int, beta T) {
-	for i := range rows {
-		to := dst[i*n : (i+1)*n]
-		if beta == 0 {
-			copy(to, row[:n])
-			continue
-		}
-		for j := range to {
-			to[j] = row[j] + beta*to[j]
-		}
-	}
-}
-
-// Add writes a + b into dst, which may be either.
-func Add[T Float](dst, a, b []T) {
-	for i := range dst {
-		dst[i] = a[i] + b[i]
-	}
+// AddRows adds row to every row of dst, rows×n.
+func AddRows[T Float](dst, row []T, rows, n int) {
+	AddVectors(Images{Rows: 1, Pixels: rows, Channels: n}, dst, dst, row)
 }
 
 // SumRows writes the sum of the rows of x, rows×n, plus β dst into dst.

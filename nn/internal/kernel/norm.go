@@ -13,8 +13,7 @@ type GroupNorm = f32.GroupNorm
 // normalised form, or SiLU of that, into y.
 func GroupNormApply[T Float](g GroupNorm, y, mean, rstd, x, gamma, beta []T, silu bool) {
 	if is32[T]() {
-		g.Statistics(single(mean), single(rstd), single(x))
-		g.Apply(single(y), single(x), single(mean), single(rstd), single(gamma), single(beta), silu)
+		g.Forward(single(y), single(mean), single(rstd), single(x), single(gamma), single(beta), silu)
 		return
 	}
 	groups(g, func(group int, each func(func(i, c int))) {
@@ -33,25 +32,15 @@ func GroupNormApply[T Float](g GroupNorm, y, mean, rstd, x, gamma, beta []T, sil
 	})
 }
 
-// GroupNormSiLUGrad writes the gradient of the normalised x for that of its SiLU.
-func GroupNormSiLUGrad[T Float](g GroupNorm, dy, dz, x, mean, rstd, gamma, beta []T) {
+// GroupNormGrad writes the gradient of x for that of y, dy, which it may overwrite
+// and which dx may be, and adds those of γ and β. β is read for SiLU alone.
+func GroupNormGrad[T Float](g GroupNorm, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta []T, silu bool) {
 	if is32[T]() {
-		g.SiLUGrad(single(dy), single(dz), single(x), single(mean), single(rstd), single(gamma), single(beta))
-		return
-	}
-	groups(g, func(group int, each func(func(i, c int))) {
-		each(func(i, c int) {
-			y := gamma[c]*(x[i]-mean[group])*rstd[group] + beta[c]
-			s := logistic(y)
-			dy[i] = dz[i] * s * (1 + y*(1-s))
-		})
-	})
-}
-
-// GroupNormGrad writes the gradient of x and adds those of γ and β.
-func GroupNormGrad[T Float](g GroupNorm, dx, dgamma, dbeta, dy, x, mean, rstd, gamma []T) {
-	if is32[T]() {
-		g.Grad(single(dx), single(dgamma), single(dbeta), single(dy), single(x), single(mean), single(rstd), single(gamma))
+		if silu {
+			g.GradSiLU(single(dx), single(dgamma), single(dbeta), single(dy), single(x), single(mean), single(rstd), single(gamma), single(beta))
+		} else {
+			g.Grad(single(dx), single(dgamma), single(dbeta), single(dy), single(x), single(mean), single(rstd), single(gamma))
+		}
 		return
 	}
 	groups(g, func(group int, each func(func(i, c int))) {
@@ -59,6 +48,9 @@ func GroupNormGrad[T Float](g GroupNorm, dx, dgamma, dbeta, dy, x, mean, rstd, g
 		count := T(g.Channels / g.Groups * g.Pixels)
 		each(func(i, c int) {
 			unit := (x[i] - mean[group]) * rstd[group]
+			if silu {
+				dy[i] *= T(SiLU.slope(float64(gamma[c]*unit + beta[c])))
+			}
 			plain += gamma[c] * dy[i] / count
 			normal += gamma[c] * dy[i] * unit / count
 			dgamma[c] += dy[i] * unit

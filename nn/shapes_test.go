@@ -1,0 +1,108 @@
+package nn_test
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"snrlab/nn"
+	"snrlab/nn/nntest"
+)
+
+// size draws a small size, 1 often enough.
+func size(r *rapid.T, name string, most int) int { return rapid.IntRange(1, most).Draw(r, name) }
+
+func concatOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Concat(in...) }
+
+// Concat of the same array twice.
+func concatTwiceOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+	return t.Concat(in[0], t.Tanh(in[0]), in[0])
+}
+
+func TestConcat_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		rows, pixels := size(r, "rows", 3), size(r, "pixels", 6)
+		c := nntest.Case{F64: concatOf[float64], F32: concatOf[float32]}
+		for range size(r, "arrays", 4) {
+			c.Inputs = append(c.Inputs, nntest.Row(rows, pixels, size(r, "channels", 9)))
+		}
+		if rapid.Bool().Draw(r, "twice") {
+			c.F64, c.F32, c.Inputs = concatTwiceOf[float64], concatTwiceOf[float32], c.Inputs[:1]
+		}
+		return c
+	})
+	var tape nn.Tape[float64]
+	y := tape.Concat(tape.Constant([]float64{1, 2}, 2, 1), tape.Constant([]float64{3, 4, 5, 6}, 2, 2))
+	if want := []float64{1, 3, 4, 2, 5, 6}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{2, 3}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
+
+func sliceOf[T nn.Float](from, to int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Slice(in[0], from, to) }
+}
+
+func TestSlice_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		channels := size(r, "channels", 20)
+		to := size(r, "to", channels)
+		from := size(r, "from", to) - 1
+		return nntest.Case{F64: sliceOf[float64](from, to), F32: sliceOf[float32](from, to), Inputs: []nntest.Input{nntest.Row(size(r, "rows", 3), 2, channels)}}
+	})
+	var tape nn.Tape[float64]
+	y := tape.Slice(tape.Constant([]float64{1, 2, 3, 4, 5, 6}, 2, 3), 1, 3)
+	if want := []float64{2, 3, 5, 6}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{2, 2}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
+
+func upsampleOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Upsample(in[0]) }
+
+func avgPoolOf[T nn.Float](k int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.AvgPool(in[0], k) }
+}
+
+func TestUpsample_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		return nntest.Case{F64: upsampleOf[float64], F32: upsampleOf[float32], Inputs: []nntest.Input{
+			nntest.Row(size(r, "rows", 3), size(r, "height", 5), size(r, "width", 5), size(r, "channels", 17)),
+		}}
+	})
+	var tape nn.Tape[float64]
+	y := tape.Upsample(tape.Constant([]float64{1, 2}, 1, 1, 2, 1))
+	if want := []float64{1, 1, 2, 2, 1, 1, 2, 2}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{1, 2, 4, 1}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
+
+func TestAvgPool_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		k := size(r, "k", 3)
+		return nntest.Case{F64: avgPoolOf[float64](k), F32: avgPoolOf[float32](k), Inputs: []nntest.Input{
+			nntest.Row(size(r, "rows", 3), k-1+size(r, "height", 5), k-1+size(r, "width", 5), size(r, "channels", 17)),
+		}}
+	})
+	var tape nn.Tape[float64]
+	y := tape.AvgPool(tape.Constant([]float64{1, 2, 9, 3, 6, 9}, 1, 2, 3, 1), 2)
+	if want := []float64{3}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{1, 1, 1, 1}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
+
+func embeddingOf[T nn.Float](ids []int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Embedding(in[0], ids) }
+}
+
+func TestEmbedding_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		classes := size(r, "classes", 6)
+		ids := rapid.SliceOfN(rapid.IntRange(-1, classes-1), 1, 8).Draw(r, "ids")
+		return nntest.Case{F64: embeddingOf[float64](ids), F32: embeddingOf[float32](ids), Inputs: []nntest.Input{nntest.In(classes, size(r, "dim", 9))}}
+	})
+	var tape nn.Tape[float64]
+	y := tape.Embedding(tape.Constant([]float64{1, 2, 3, 4}, 2, 2), []int{1, -1, 0})
+	if want := []float64{3, 4, 0, 0, 1, 2}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{3, 2}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
