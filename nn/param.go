@@ -145,6 +145,16 @@ func (ps Params[T]) Len() int {
 	return n
 }
 
+// Make gives zeros to parameters that have no values yet, those of an outline.
+func (ps Params[T]) Make() {
+	for _, p := range ps {
+		if p.value == nil {
+			n, _ := product(p.shape)
+			p.value = make([]T, n)
+		}
+	}
+}
+
 // A Scope is a place in a tree of modules, where parameters get their names and
 // first values. A parameter's first value depends on its name and the key alone.
 type Scope[T Float] struct {
@@ -154,6 +164,7 @@ type Scope[T Float] struct {
 
 type tree[T Float] struct {
 	key    rng.Key
+	bare   bool // parameters have no values
 	params Params[T]
 	names  map[string]bool
 	err    error
@@ -162,6 +173,12 @@ type tree[T Float] struct {
 // NewScope returns the root of a new tree.
 func NewScope[T Float](key rng.Key) Scope[T] {
 	return Scope[T]{tree: &tree[T]{key: key, names: map[string]bool{}}}
+}
+
+// NewOutline returns the root of a new tree whose parameters have names and
+// shapes, and no values until [Params.Make].
+func NewOutline[T Float]() Scope[T] {
+	return Scope[T]{tree: &tree[T]{bare: true, names: map[string]bool{}}}
 }
 
 // Sub is the scope of a module by that name.
@@ -188,7 +205,7 @@ func (s Scope[T]) Param(name string, init Init, shape ...int) *Param[T] {
 		s.Fail(fmt.Errorf("nn: there are two parameters %s", p.name))
 	case !ok || n == 0:
 		s.Fail(fmt.Errorf("nn: %s has shape %v: expected positive sizes", p.name, p.shape))
-	default:
+	case !s.tree.bare:
 		p.value = make([]T, n)
 		fill(p.value, init, s.tree.key.Split(p.name, 0))
 	}

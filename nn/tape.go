@@ -434,12 +434,18 @@ func (t *Tape[T]) unusable(v *Var[T]) string {
 	return ""
 }
 
-// fail records the tape's first error.
-func (t *Tape[T]) fail(format string, args ...any) *Var[T] {
+// Fail records the error of a function made of operations; the tape keeps the
+// first. What it returns stands for the result.
+func (t *Tape[T]) Fail(err error) *Var[T] {
 	if t.err == nil {
-		t.err = fmt.Errorf("nn: "+format, args...)
+		t.err = err
 	}
 	return t.void()
+}
+
+// fail records the tape's first error.
+func (t *Tape[T]) fail(format string, args ...any) *Var[T] {
+	return t.Fail(fmt.Errorf("nn: "+format, args...))
 }
 
 // next returns room for an operation of type O, the same as at the last time if

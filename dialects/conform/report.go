@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -50,7 +51,27 @@ func Check(ctx context.Context, o Options, paths ...string) (*Report, error) {
 		return lists[path], nil
 	}
 	report := &Report{}
+	emit := func(r Result) {
+		report.Results = append(report.Results, r)
+		if o.Each != nil {
+			o.Each(r)
+		}
+	}
+	networks := map[string]bool{}
 	for _, f := range files {
+		if networkFolder(f) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			folder := filepath.Dir(f)
+			if !networks[folder] {
+				networks[folder] = true
+				if err := runNetwork(folder, emit); err != nil {
+					return nil, &FileError{folder, err}
+				}
+			}
+			continue
+		}
 		text, err := readJSON(f)
 		if err != nil {
 			return nil, &FileError{f, err}
@@ -73,13 +94,7 @@ func Check(ctx context.Context, o Options, paths ...string) (*Report, error) {
 		if run == nil {
 			return nil, &FileError{f, fmt.Errorf("no check for a file of %s", k)}
 		}
-		err = run(ctx, text, list, func(r Result) {
-			report.Results = append(report.Results, r)
-			if o.Each != nil {
-				o.Each(r)
-			}
-		})
-		if err != nil {
+		if err := run(ctx, text, list, emit); err != nil {
 			return nil, &FileError{f, err}
 		}
 	}

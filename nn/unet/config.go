@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"snrlab/internal/spec"
+	"snrlab/nn"
 )
 
 // ErrConfig is what a configuration gives that is unknown or contradicts itself.
@@ -243,7 +244,7 @@ func (c Config) check() error {
 	}
 	if c.TimeEmbeddingType == "positional" {
 		half := c.BlockOutChannels[0] / 2
-		fail(isFinite(c.FreqShift) && c.FreqShift != float64(half), "freq_shift", c.FreqShift, fmt.Sprintf("a finite number other than %d, half of block_out_channels[0]", half))
+		fail(isFinite(c.FreqShift) && (half == 0 || c.FreqShift < float64(half)), "freq_shift", c.FreqShift, fmt.Sprintf("a finite number below %d, half of block_out_channels[0]", half))
 	}
 	if c.SampleSize != (Size{}) {
 		unit := 1 << (levels - 1)
@@ -254,7 +255,7 @@ func (c Config) check() error {
 	if err != nil {
 		return err
 	}
-	_, err = c.build()
+	_, err = build(c, nn.NewOutline[float32]())
 	return err
 }
 

@@ -1,0 +1,60 @@
+package conform
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"snrlab/nn/unet"
+	"snrlab/nn/unet/parity"
+)
+
+// networkFolder tells whether a file belongs to a recorded network, whose case
+// is the folder: see package parity.
+func networkFolder(file string) bool {
+	folder, base := filepath.Split(file)
+	if base != unet.ConfigFile && base != parity.GradsFile {
+		return false
+	}
+	for _, f := range []string{unet.ConfigFile, parity.GradsFile} {
+		if info, err := os.Stat(filepath.Join(folder, f)); err != nil || info.Mode()&fs.ModeType != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// runNetwork runs the case in a folder at the precision of networks, one result
+// for each kind of number that it recorded.
+func runNetwork(folder string, emit func(Result)) error {
+	c, err := parity.Read(folder)
+	if err != nil {
+		return err
+	}
+	id := "unet/" + filepath.Base(folder)
+	result := Result{ID: id, Peer: "diffusers", Sampler: "UNet2DModel", NFE: 1}
+	differences, err := parity.Check[float32](c, parity.Single)
+	if err != nil {
+		result.Problem = err.Error()
+		emit(result)
+		return nil
+	}
+	for _, k := range []struct {
+		kind string
+		d    parity.Difference
+	}{
+		{"output", differences.Output},
+		{"grad_x", differences.GradX},
+		{"norms", differences.Norm},
+		{"sums", differences.Sum},
+		{"elements", differences.First},
+	} {
+		r := result
+		r.ID, r.Share, r.Error = id+"/"+k.kind, k.d.Share(), k.d.Error
+		r.OK = r.Share <= 1
+		r.Where = fmt.Sprintf("the %s, %.3g for %.3g, within %.1e", k.d.Of, k.d.Got, k.d.Want, k.d.Allowed)
+		emit(r)
+	}
+	return nil
+}
