@@ -28,6 +28,12 @@ func (t *Tape[T]) Mish(x *Var[T]) *Var[T] { return t.apply("mish", kernel.Mish, 
 // Exp is e^x, elementwise.
 func (t *Tape[T]) Exp(x *Var[T]) *Var[T] { return t.apply("exp", kernel.Exp, x) }
 
+// Log is log x, elementwise.
+func (t *Tape[T]) Log(x *Var[T]) *Var[T] { return t.apply("log", kernel.Log, x) }
+
+// Inverse is 1/x, elementwise.
+func (t *Tape[T]) Inverse(x *Var[T]) *Var[T] { return t.apply("inverse", kernel.Inverse, x) }
+
 func (t *Tape[T]) apply(name string, f *kernel.Function, x *Var[T]) *Var[T] {
 	if !t.ready(name, 1, x) {
 		return t.void()

@@ -55,3 +55,22 @@ func TestPointwise_Property(t *testing.T) {
 		})
 	}
 }
+
+func inverseExpOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+	return t.Inverse(t.Exp(in[0]))
+}
+
+func logExpOf[T nn.Float](t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+	return t.Log(t.Add(t.Exp(in[0]), t.Exp(in[1])))
+}
+
+// Functions of positive numbers.
+func TestLogInverse_Property(t *testing.T) {
+	nntest.Run(t, nntest.Case{F64: inverseExpOf[float64], F32: inverseExpOf[float32], Inputs: []nntest.Input{nntest.Row(3, 4)}}, 1)
+	nntest.Run(t, nntest.Case{F64: logExpOf[float64], F32: logExpOf[float32], Inputs: []nntest.Input{nntest.Row(3, 4), nntest.Row(3, 4)}}, 1)
+	var tape nn.Tape[float64]
+	x := tape.Constant([]float64{math.E, 0.25}, 2)
+	if l, i := tape.Log(x).Value(), tape.Inverse(x).Value(); l[0] != 1 || i[1] != 4 {
+		t.Errorf("log e is %v and 1/0.25 %v", l[0], i[1])
+	}
+}

@@ -241,3 +241,46 @@ func TestCheck_Complete(t *testing.T) {
 		}
 	}
 }
+
+// A recorded network is a folder.
+func TestCheck_Networks(t *testing.T) {
+	const folder = "../../nn/unet/testdata/golden"
+	report, err := Check(context.Background(), Options{}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Results) != 10 || report.Failed() > 0 || len(report.LeftOut) > 0 {
+		t.Errorf("%d results, %d failed, left out %v: expected 5 of each of 2 folders", len(report.Results), report.Failed(), report.LeftOut)
+	}
+	// One weight that differs fails every comparison.
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(folder, "tiny"))); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "diffusion_pytorch_model.safetensors")
+	weights, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights[len(weights)-1] ^= 1 // the sign and exponent of the last
+	if err := os.WriteFile(path, weights, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err = Check(context.Background(), Options{}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Failed() < 4 {
+		t.Errorf("of a network with another weight only %d of %d comparisons failed", report.Failed(), len(report.Results))
+	}
+	// A case that is not whole.
+	for _, name := range []string{"io.npz", "diffusion_pytorch_model.safetensors"} {
+		if err := os.Truncate(filepath.Join(dir, name), 1000); err != nil {
+			t.Fatal(err)
+		}
+		report, err := Check(context.Background(), Options{}, dir)
+		if err == nil && report.Failed() == 0 {
+			t.Errorf("%s cut off passed", name)
+		}
+	}
+}

@@ -5,15 +5,12 @@ import (
 	"math"
 
 	"snrlab/nn"
-	"snrlab/rng"
 )
 
 // A call is one application of a network: what all modules look at.
 type call[T nn.Float] struct {
 	t    *nn.Tape[T]
 	time *nn.Var[T] // activated embedding of time and class [rows, units]
-	keys []rng.Key  // of dropout, nil without
-	site int        // dropouts so far
 }
 
 // then is y, made of x alone, which is needed no more.
@@ -85,9 +82,9 @@ func (e *embedding[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 type resampling int
 
 const (
-	keep  resampling = iota
-	halve            // by the mean of 2×2
-	double           // by repeating
+	keep   resampling = iota
+	halve             // by the mean of 2×2
+	double            // by repeating
 )
 
 // A resnet is a residual block:
@@ -104,7 +101,6 @@ type resnet[T nn.Float] struct {
 	scaleShift   bool
 	resampling   resampling
 	act          string
-	dropout      float64
 	divisor      float64
 }
 
@@ -116,7 +112,7 @@ func (b builder[T]) resnet(s nn.Scope[T], in, out int, r resampling, divisor flo
 		conv2: b.conv3(s.Sub("conv2"), out, out, 1, nn.Pad(1)),
 
 		scaleShift: b.ResnetTimeScale == "scale_shift",
-		resampling: r, act: b.ActFn, dropout: b.Dropout, divisor: divisor,
+		resampling: r, act: b.ActFn, divisor: divisor,
 	}
 	times := out
 	if n.scaleShift {
@@ -151,10 +147,6 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 	} else {
 		h = c.then(h, t.AddChannels(h, time))
 		h = c.then(h, normActivate(t, n.norm2, n.act, h))
-	}
-	if n.dropout > 0 && c.keys != nil {
-		h = c.then(h, t.Dropout(h, n.dropout, c.keys, c.site))
-		c.site++
 	}
 	h = c.then(h, n.conv2.Apply(t, h))
 	if n.shortcut.Weight != nil {

@@ -142,8 +142,6 @@ type Extra[T nn.Float] struct {
 	// Class is [rows], numbers embedded like times, where class_embed_type is
 	// timestep, and [rows, 4·block_out_channels[0]] where it is identity.
 	Class *nn.Var[T]
-	// Dropout has a key a row; nil is no dropout.
-	Dropout []rng.Key
 	Hooks[T]
 }
 
@@ -175,7 +173,7 @@ func (n *Net[T]) Apply(t *nn.Tape[T], x, times *nn.Var[T], e Extra[T]) *nn.Var[T
 
 // apply is Apply of checked inputs, the features of times known.
 func (n *Net[T]) apply(t *nn.Tape[T], x, times, features *nn.Var[T], e Extra[T]) *nn.Var[T] {
-	c := &call[T]{t: t, keys: e.Dropout}
+	c := &call[T]{t: t}
 	n.embed(c, features, e)
 	h := x
 	if n.config.CenterInputSample {
@@ -318,9 +316,6 @@ func (n *Net[T]) check(x, times *nn.Var[T], e Extra[T]) error {
 		if l < 0 || l >= *n.config.NumClassEmbeds {
 			return fmt.Errorf("label %d of row %d: expected 0 to %d", l, r, *n.config.NumClassEmbeds-1)
 		}
-	}
-	if e.Dropout != nil && len(e.Dropout) != rows {
-		return fmt.Errorf("%d keys of dropout for %d rows: expected one a row, or none", len(e.Dropout), rows)
 	}
 	return nil
 }

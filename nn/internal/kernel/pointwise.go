@@ -87,6 +87,31 @@ var (
 	}
 )
 
+// The functions of few numbers, times of rows say.
+var (
+	// Log is the natural logarithm.
+	Log = plain(math.Log, func(x float64) float64 { return 1 / x })
+	// Inverse is 1/x.
+	Inverse = plain(func(x float64) float64 { return 1 / x }, func(x float64) float64 { return -1 / (x * x) })
+)
+
+// plain is a function without a kernel of its own.
+func plain(value, slope func(x float64) float64) *Function {
+	return &Function{
+		value: value, slope: slope,
+		apply: func(dst, x []float32) {
+			for i, v := range x {
+				dst[i] = float32(value(float64(v)))
+			}
+		},
+		grad: func(dx, dy, x, _ []float32) {
+			for i, v := range x {
+				dx[i] = float32(float64(dy[i]) * slope(float64(v)))
+			}
+		},
+	}
+}
+
 // ofInput is a gradient that is computed from x alone.
 func ofInput(grad func(dx, dy, x []float32)) func(dx, dy, x, y []float32) {
 	return func(dx, dy, x, _ []float32) { grad(dx, dy, x) }

@@ -168,7 +168,7 @@ var Single = Tolerance{Output: 2e-5, GradX: 1e-4, Grad: 1e-4, Floor: 1e-7}
 // Double is the same for float64. The recorded runs were in float64 but for the
 // softmax of attention, which diffusers takes in float32 whatever the precision
 // of a network, and the features of time, see [Features].
-var Double = Tolerance{Output: 5e-7, GradX: 2e-6, Grad: 2e-6, Floor: 1e-7}
+var Double = Tolerance{Output: 3e-7, GradX: 3e-7, Grad: 3e-7, Floor: 1e-8}
 
 // Differences are the worst of each kind. An element of a parameter's gradient
 // may be off by as much as its norm, and its sum, of n elements, by √n times as
