@@ -20,18 +20,29 @@
 //
 // References:
 //
-//	[dao2022]    Dao, Fu, Ermon, Rudra, Ré. FlashAttention: Fast and
-//	             Memory-Efficient Exact Attention with IO-Awareness. NeurIPS 2022.
-//	             arXiv:2205.14135.
-//	[glorot2010] Glorot, Bengio. Understanding the difficulty of training deep
-//	             feedforward neural networks. AISTATS 2010.
-//	[he2015]     He, Zhang, Ren, Sun. Delving Deep into Rectifiers: Surpassing
-//	             Human-Level Performance on ImageNet Classification. ICCV 2015.
-//	             arXiv:1502.01852.
-//	[tancik2020] Tancik, Srinivasan, Mildenhall, et al. Fourier Features Let
-//	             Networks Learn High Frequency Functions in Low Dimensional
-//	             Domains. NeurIPS 2020. arXiv:2006.10739.
-//	[vaswani2017] Vaswani, Shazeer, Parmar, et al. Attention Is All You Need.
-//	             NeurIPS 2017. arXiv:1706.03762.
-//	[wu2018]     Wu, He. Group Normalization. ECCV 2018. arXiv:1803.08494.
+//	[dao2022]        Dao, Fu, Ermon, Rudra, Ré. FlashAttention: Fast and
+//	                 Memory-Efficient Exact Attention with IO-Awareness. NeurIPS
+//	                 2022. arXiv:2205.14135.
+//	[glorot2010]     Glorot, Bengio. Understanding the difficulty of training
+//	                 deep feedforward neural networks. AISTATS 2010.
+//	[he2015]         He, Zhang, Ren, Sun. Delving Deep into Rectifiers:
+//	                 Surpassing Human-Level Performance on ImageNet
+//	                 Classification. ICCV 2015. arXiv:1502.01852.
+//	[karras2024ema]  Karras, Aittala, Lehtinen, Hellsten, Aila, Laine. Analyzing
+//	                 and Improving the Training Dynamics of Diffusion Models.
+//	                 CVPR 2024. arXiv:2312.02696.
+//	[kingma2015]     Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR
+//	                 2015. arXiv:1412.6980.
+//	[loshchilov2017] Loshchilov, Hutter. SGDR: Stochastic Gradient Descent with
+//	                 Warm Restarts. ICLR 2017. arXiv:1608.03983.
+//	[loshchilov2019] Loshchilov, Hutter. Decoupled Weight Decay Regularization.
+//	                 ICLR 2019. arXiv:1711.05101.
+//	[sutskever2013]  Sutskever, Martens, Dahl, Hinton. On the importance of
+//	                 initialization and momentum in deep learning. ICML 2013.
+//	[tancik2020]     Tancik, Srinivasan, Mildenhall, et al. Fourier Features Let
+//	                 Networks Learn High Frequency Functions in Low Dimensional
+//	                 Domains. NeurIPS 2020. arXiv:2006.10739.
+//	[vaswani2017]    Vaswani, Shazeer, Parmar, et al. Attention Is All You Need.
+//	                 NeurIPS 2017. arXiv:1706.03762.
+//	[wu2018]         Wu, He. Group Normalization. ECCV 2018. arXiv:1803.08494.
 package nn

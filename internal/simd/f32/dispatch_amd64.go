@@ -139,3 +139,19 @@ func sums(x, y []float32) (sum, product float64) {
 	}
 	return sumsGo(x, y)
 }
+
+func adamStep(value, grad, mean, square []float32, c *[10][8]float32) {
+	if avx2 {
+		adamAVX2(first(value), first(grad), first(mean), first(square), len(value), c)
+		return
+	}
+	adamGo(value, grad, mean, square, c)
+}
+
+func momentumStep(value, grad, mean []float32, c *[7][8]float32) {
+	if avx2 {
+		momentumAVX2(first(value), first(grad), first(mean), len(value), c)
+		return
+	}
+	momentumGo(value, grad, mean, c)
+}

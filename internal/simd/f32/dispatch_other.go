@@ -51,3 +51,11 @@ func moments(sum, product *[momentWidth]float64, channels int, x, y []float32, l
 }
 
 func sums(x, y []float32) (sum, product float64) { return sumsGo(x, y) }
+
+func adamStep(value, grad, mean, square []float32, c *[10][8]float32) {
+	adamGo(value, grad, mean, square, c)
+}
+
+func momentumStep(value, grad, mean []float32, c *[7][8]float32) {
+	momentumGo(value, grad, mean, c)
+}

@@ -213,3 +213,13 @@ func winogradOutputGradAVX2(dst *float32, stride int, src *float32, at int, row 
 //
 //go:noescape
 func winogradFilterGradAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
+
+// adamAVX2 does Adam.step.
+//
+//go:noescape
+func adamAVX2(value *float32, grad *float32, mean *float32, square *float32, n int, c *[10][8]float32)
+
+// momentumAVX2 does Momentum.step.
+//
+//go:noescape
+func momentumAVX2(value *float32, grad *float32, mean *float32, n int, c *[7][8]float32)

@@ -7763,3 +7763,129 @@ values:
 	JG           values
 	VZEROUPPER
 	RET
+
+// func adamAVX2(value *float32, grad *float32, mean *float32, square *float32, n int, c *[10][8]float32)
+// Requires: AVX, FMA3
+TEXT ·adamAVX2(SB), NOSPLIT, $0-48
+	MOVQ value+0(FP), AX
+	MOVQ grad+8(FP), CX
+	MOVQ mean+16(FP), DX
+	MOVQ square+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ c+40(FP), DI
+	SUBQ $0x08, SI
+	JL   tail
+
+loop:
+	VMOVUPS     (AX), Y0
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (DX), Y2
+	VMOVUPS     (BX), Y3
+	VMULPS      (DI), Y1, Y1
+	VFMADD231PS 32(DI), Y0, Y1
+	VMULPS      64(DI), Y0, Y0
+	VMULPS      96(DI), Y2, Y2
+	VFMADD231PS 128(DI), Y1, Y2
+	VMULPS      160(DI), Y3, Y3
+	VMULPS      192(DI), Y1, Y4
+	VFMADD231PS Y4, Y1, Y3
+	VSQRTPS     Y3, Y4
+	VDIVPS      224(DI), Y4, Y4
+	VADDPS      256(DI), Y4, Y4
+	VMULPS      288(DI), Y2, Y1
+	VDIVPS      Y4, Y1, Y1
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y2, (DX)
+	VMOVUPS     Y3, (BX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, SI
+	JGE         loop
+
+tail:
+	ADDQ        $0x08, SI
+	JZ          done
+	LEAQ        tailMasks<>+0(SB), R8
+	NEGQ        SI
+	VMOVUPS     32(R8)(SI*4), Y0
+	VMASKMOVPS  (AX), Y0, Y1
+	VMASKMOVPS  (CX), Y0, Y2
+	VMASKMOVPS  (DX), Y0, Y3
+	VMASKMOVPS  (BX), Y0, Y4
+	VMULPS      (DI), Y2, Y2
+	VFMADD231PS 32(DI), Y1, Y2
+	VMULPS      64(DI), Y1, Y1
+	VMULPS      96(DI), Y3, Y3
+	VFMADD231PS 128(DI), Y2, Y3
+	VMULPS      160(DI), Y4, Y4
+	VMULPS      192(DI), Y2, Y5
+	VFMADD231PS Y5, Y2, Y4
+	VSQRTPS     Y4, Y5
+	VDIVPS      224(DI), Y5, Y5
+	VADDPS      256(DI), Y5, Y5
+	VMULPS      288(DI), Y3, Y2
+	VDIVPS      Y5, Y2, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMASKMOVPS  Y1, Y0, (AX)
+	VMASKMOVPS  Y3, Y0, (DX)
+	VMASKMOVPS  Y4, Y0, (BX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func momentumAVX2(value *float32, grad *float32, mean *float32, n int, c *[7][8]float32)
+// Requires: AVX, FMA3
+TEXT ·momentumAVX2(SB), NOSPLIT, $0-40
+	MOVQ value+0(FP), AX
+	MOVQ grad+8(FP), CX
+	MOVQ mean+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ c+32(FP), SI
+	SUBQ $0x08, BX
+	JL   tail
+
+loop:
+	VMOVUPS      (AX), Y0
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (DX), Y2
+	VMULPS       (SI), Y1, Y1
+	VFMADD231PS  32(SI), Y0, Y1
+	VMULPS       64(SI), Y2, Y2
+	VFMADD231PS  96(SI), Y1, Y2
+	VMULPS       128(SI), Y1, Y1
+	VFMADD231PS  160(SI), Y2, Y1
+	VFNMADD231PS 192(SI), Y1, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y2, (DX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JGE          loop
+
+tail:
+	ADDQ         $0x08, BX
+	JZ           done
+	LEAQ         tailMasks<>+0(SB), DI
+	NEGQ         BX
+	VMOVUPS      32(DI)(BX*4), Y0
+	VMASKMOVPS   (AX), Y0, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMASKMOVPS   (DX), Y0, Y3
+	VMULPS       (SI), Y2, Y2
+	VFMADD231PS  32(SI), Y1, Y2
+	VMULPS       64(SI), Y3, Y3
+	VFMADD231PS  96(SI), Y2, Y3
+	VMULPS       128(SI), Y2, Y2
+	VFMADD231PS  160(SI), Y3, Y2
+	VFNMADD231PS 192(SI), Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+	VMASKMOVPS   Y3, Y0, (DX)
+
+done:
+	VZEROUPPER
+	RET

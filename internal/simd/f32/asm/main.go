@@ -18,6 +18,7 @@ func main() {
 	moments()
 	sums()
 	winograd()
+	optimise()
 	Generate()
 }
 
