@@ -20,6 +20,8 @@
 //
 // References:
 //
+//	[ba2016]         Ba, Kiros, Hinton. Layer Normalization. 2016.
+//	                 arXiv:1607.06450.
 //	[dao2022]        Dao, Fu, Ermon, Rudra, Ré. FlashAttention: Fast and
 //	                 Memory-Efficient Exact Attention with IO-Awareness. NeurIPS
 //	                 2022. arXiv:2205.14135.
@@ -37,6 +39,11 @@
 //	                 Warm Restarts. ICLR 2017. arXiv:1608.03983.
 //	[loshchilov2019] Loshchilov, Hutter. Decoupled Weight Decay Regularization.
 //	                 ICLR 2019. arXiv:1711.05101.
+//	[srivastava2014] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov.
+//	                 Dropout: A Simple Way to Prevent Neural Networks from
+//	                 Overfitting. JMLR 15, 2014.
+//	[su2021]         Su, Lu, Pan, et al. RoFormer: Enhanced Transformer with
+//	                 Rotary Position Embedding. 2021. arXiv:2104.09864.
 //	[sutskever2013]  Sutskever, Martens, Dahl, Hinton. On the importance of
 //	                 initialization and momentum in deep learning. ICML 2013.
 //	[tancik2020]     Tancik, Srinivasan, Mildenhall, et al. Fourier Features Let

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"math"
 	"slices"
 
 	"snrlab/nn/internal/kernel"
@@ -103,4 +104,60 @@ func (o *meanSquare[T]) forward(_ *Tape[T], dst []T) {
 		total += sum
 	}
 	dst[0] = T(total / float64(len(difference)))
+}
+
+// CrossEntropy is the mean over rows of −log p of the row's label, of shape [1],
+// where p = softmax(logits) and the logits are [rows, classes].
+func (t *Tape[T]) CrossEntropy(logits *Var[T], labels []int) *Var[T] {
+	if !t.ready("cross entropy", 1, logits) {
+		return t.void()
+	}
+	n, classes := rows(logits.shape)
+	if len(logits.shape) != 2 || n < 1 || classes < 1 || len(labels) != n {
+		return t.fail("cross entropy: logits are %v with %d labels: expected rows×classes and a label for each row: %w", logits.Shape(), len(labels), ErrShape)
+	}
+	for r, label := range labels {
+		if label < 0 || label >= classes {
+			return t.fail("cross entropy: label %d is %d: expected a class from 0 to %d: %w", r, label, classes-1, ErrShape)
+		}
+	}
+	o := next[crossEntropy[T]](t)
+	o.labels = append(o.labels[:0], labels...)
+	y := t.result(&o.base, t.shape(nil, 1), logits)
+	// What is kept is the gradient of n times the loss, p less one at the label.
+	slopes := t.save(&o.base, 0, logits.Len())
+	total := 0.0
+	for r, label := range labels {
+		l, s := logits.Value()[r*classes:(r+1)*classes], slopes[r*classes:(r+1)*classes]
+		largest, sum := float64(slices.Max(l)), 0.0
+		for _, v := range l {
+			sum += math.Exp(float64(v) - largest)
+		}
+		lse := largest + math.Log(sum)
+		for j, v := range l {
+			s[j] = T(math.Exp(float64(v) - lse))
+		}
+		s[label] = T(math.Expm1(float64(l[label]) - lse))
+		total += lse - float64(l[label])
+	}
+	y.value[0] = T(total / float64(n))
+	t.done(&o.base)
+	return y
+}
+
+type crossEntropy[T Float] struct {
+	base[T]
+	labels []int
+}
+
+func (o *crossEntropy[T]) backward(t *Tape[T]) {
+	t.pass(o.in[0], o.saved[0], o.y.grad[0]/T(len(o.labels)))
+}
+
+func (o *crossEntropy[T]) forward(_ *Tape[T], dst []T) {
+	sum := 0.0
+	for i, change := range o.in[0].Tangent() {
+		sum += float64(change) * float64(o.saved[0][i])
+	}
+	dst[0] = T(sum / float64(len(o.labels)))
 }

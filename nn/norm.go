@@ -74,46 +74,51 @@ func (t *Tape[T]) sum(v *Var[T]) (g, room []T) {
 }
 
 func (o *groupNorm[T]) forward(_ *Tape[T], dst []T) {
-	g := o.shape
-	x, dx := o.in[0].Value(), o.in[0].Tangent()
-	gamma, dgamma := o.in[1].Value(), o.in[1].Tangent()
-	beta, dbeta := o.in[2].Value(), o.in[2].Tangent()
-	size := g.Channels / g.Groups
-	count := T(size * g.Pixels)
-	for r := range g.Rows {
-		for group := range g.Groups {
-			mean, rstd := o.saved[0][r*g.Groups+group], o.saved[1][r*g.Groups+group]
-			each := func(f func(i, c int)) {
-				for p := range g.Pixels {
-					for c := group * size; c < (group+1)*size; c++ {
-						f((r*g.Pixels+p)*g.Channels+c, c)
-					}
-				}
-			}
-			// d x̂ = rstd (dx − mean of dx − x̂ · mean of x̂ dx)
-			var plain, normal T
-			if dx != nil {
-				each(func(i, _ int) {
-					plain += dx[i] / count
-					normal += dx[i] * (x[i] - mean) * rstd / count
-				})
-			}
-			each(func(i, c int) {
-				unit, change := (x[i]-mean)*rstd, T(0)
-				if dx != nil {
-					change = gamma[c] * rstd * (dx[i] - plain - unit*normal)
-				}
-				if dgamma != nil {
-					change += dgamma[c] * unit
-				}
-				if dbeta != nil {
-					change += dbeta[c]
-				}
-				if o.silu {
-					change *= T(kernel.SiLU.Slope(float64(gamma[c]*unit + beta[c])))
-				}
-				dst[i] = change
-			})
-		}
+	x, gamma, beta := o.in[0], o.in[1], o.in[2]
+	kernel.GroupNormTangent(o.shape, dst, x.Value(), o.saved[0], o.saved[1], gamma.Value(), beta.Value(), x.Tangent(), gamma.Tangent(), beta.Tangent(), o.silu)
+}
+
+// LayerNorm normalises x [rows, …, channels] over the channels [ba2016]:
+//
+//	y = γ_c (x − mean)/√(var + ε) + β_c
+//
+// with mean and variance of the channels of a pixel. γ and β are [channels]; each
+// may be nil, for ones and zeros.
+func (t *Tape[T]) LayerNorm(x, gamma, beta *Var[T], epsilon float64) *Var[T] {
+	if !t.ready("layer norm", 1, x, gamma, beta) {
+		return t.void()
 	}
+	front, channels := split(x.shape)
+	switch {
+	case channels < 1 || gamma != nil && gamma.Len() != channels || beta != nil && beta.Len() != channels:
+		return t.fail("layer norm: x is %v, γ %v, β %v: expected rows×…×channels, channels, channels: %w", x.Shape(), gamma.Shape(), beta.Shape(), ErrShape)
+	case !(epsilon > 0) || math.IsInf(epsilon, 1):
+		return t.fail("layer norm: ε is %v: expected a finite number above 0", epsilon)
+	case gamma == nil && beta != nil:
+		return t.Add(t.LayerNorm(x, nil, nil, epsilon), t.Reshape(beta, channels))
+	}
+	o := next[layerNorm[T]](t)
+	n, _ := product(front)
+	o.shape = kernel.LayerNorm{Rows: n, N: channels, Epsilon: epsilon}
+	y := t.result(&o.base, x.shape, x, gamma, beta)
+	mean, rstd := t.save(&o.base, 0, n), t.save(&o.base, 1, n)
+	kernel.LayerNormForward(o.shape, y.value, mean, rstd, x.Value(), gamma.Value(), beta.Value())
+	t.done(&o.base)
+	return y
+}
+
+type layerNorm[T Float] struct {
+	base[T]
+	shape kernel.LayerNorm
+}
+
+func (o *layerNorm[T]) backward(t *Tape[T]) {
+	x, gamma, beta, dy := o.in[0], o.in[1], o.in[2], o.y.grad
+	kernel.LayerNormGrad(o.shape, dy, t.added(gamma), t.added(beta), dy, x.Value(), o.saved[0], o.saved[1], gamma.Value())
+	t.hand(x, o.y)
+}
+
+func (o *layerNorm[T]) forward(_ *Tape[T], dst []T) {
+	x, gamma, beta := o.in[0], o.in[1], o.in[2]
+	kernel.LayerNormTangent(o.shape, dst, x.Value(), o.saved[0], o.saved[1], gamma.Value(), x.Tangent(), gamma.Tangent(), beta.Tangent())
 }

@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -93,4 +94,60 @@ func TestGroupNorm_Property(t *testing.T) {
 			Curved: 1e-6, // of order h⁴ of the inverse of a deviation that may be 0.1
 		}
 	})
+}
+
+func layerNormOf[T nn.Float](scaled, shifted bool) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+		var gamma, beta *nn.Var[T]
+		if scaled {
+			gamma = in[1]
+		}
+		if shifted {
+			beta = in[len(in)-1]
+		}
+		return t.LayerNorm(in[0], gamma, beta, 1e-3)
+	}
+}
+
+func TestLayerNorm_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		channels := 1 + size(r, "channels", 40) // the norm of one number is a constant
+		scaled, shifted := rapid.Bool().Draw(r, "γ"), rapid.Bool().Draw(r, "β")
+		c := nntest.Case{
+			F64: layerNormOf[float64](scaled, shifted), F32: layerNormOf[float32](scaled, shifted),
+			Inputs: []nntest.Input{nntest.Row(size(r, "rows", 3), size(r, "tokens", 5), channels)},
+			Within: 1e-4, // as for GroupNorm
+			Curved: 1e-5, // of order h⁴ of the inverse of a deviation that may be 0.05
+		}
+		// Two numbers that are nearly equal have no deviation to divide by.
+		c.Inputs[0].Draw = spread()
+		for range b2i(scaled) + b2i(shifted) {
+			c.Inputs = append(c.Inputs, nntest.In(channels))
+		}
+		return c
+	})
+	var tape nn.Tape[float64]
+	y := tape.LayerNorm(tape.Constant([]float64{1, 3, -2, 2}, 2, 2), tape.Constant([]float64{2, 3}, 2), tape.Constant([]float64{10, 20}, 2), 3)
+	// Deviations 1 and 2, with ε: 2 and √7.
+	for i, want := range []float64{10 - 2*1/2., 20 + 3*1/2., 10 - 2*2/math.Sqrt(7), 20 + 3*2/math.Sqrt(7)} {
+		if math.Abs(y.Value()[i]-want) > 1e-13*want {
+			t.Errorf("element %d is %v, expected %v", i, y.Value()[i], want)
+		}
+	}
+}
+
+// spread draws numbers that alternate in sign.
+func spread() func(z float64) float64 {
+	sign := 1.0
+	return func(z float64) float64 {
+		sign = -sign
+		return sign + z/2
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

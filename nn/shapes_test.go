@@ -106,3 +106,59 @@ func TestEmbedding_Property(t *testing.T) {
 		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
 	}
 }
+
+func permuteOf[T nn.Float](axes []int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Permute(in[0], axes...) }
+}
+
+func TestPermute_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		axes := rapid.Permutation([]int{0, 1, 2, 3}).Draw(r, "axes")
+		return nntest.Case{F64: permuteOf[float64](axes), F32: permuteOf[float32](axes), Inputs: []nntest.Input{
+			nntest.In(size(r, "a", 3), size(r, "b", 4), size(r, "c", 5), size(r, "d", 6)),
+		}}
+	})
+	var tape nn.Tape[float64]
+	x := tape.Constant([]float64{1, 2, 3, 4, 5, 6}, 1, 2, 3)
+	y := tape.Permute(x, 2, 0, 1)
+	if want := []float64{1, 4, 2, 5, 3, 6}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{3, 1, 2}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+}
+
+func patchesOf[T nn.Float](p int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] { return t.Patches(in[0], p) }
+}
+
+// unpatchOf are images put together again from functions of their patches.
+func unpatchOf[T nn.Float](p int) nntest.Func[T] {
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+		x := in[0].Shape()
+		return t.Unpatch(t.Tanh(t.Patches(in[0], p)), x[1], x[2], p)
+	}
+}
+
+func TestPatches_Property(t *testing.T) {
+	check(t, func(r *rapid.T) nntest.Case {
+		p := size(r, "p", 3)
+		c := nntest.Case{F64: patchesOf[float64](p), F32: patchesOf[float32](p), Inputs: []nntest.Input{
+			nntest.Row(size(r, "rows", 3), p*size(r, "height", 3), p*size(r, "width", 3), size(r, "channels", 5)),
+		}}
+		if rapid.Bool().Draw(r, "back") {
+			c.F64, c.F32 = unpatchOf[float64](p), unpatchOf[float32](p)
+		}
+		return c
+	})
+	var tape nn.Tape[float64]
+	image := []float64{
+		1, 2, 3, 4, 5, 6, 7, 8,
+		11, 12, 13, 14, 15, 16, 17, 18,
+	}
+	y := tape.Patches(tape.Constant(image, 1, 2, 4, 2), 2)
+	if want := []float64{1, 2, 3, 4, 11, 12, 13, 14, 5, 6, 7, 8, 15, 16, 17, 18}; !slices.Equal(y.Value(), want) || !slices.Equal(y.Shape(), []int{1, 2, 8}) {
+		t.Errorf("%v of shape %v, expected %v", y.Value(), y.Shape(), want)
+	}
+	if back := tape.Unpatch(y, 2, 4, 2); !slices.Equal(back.Value(), image) || !slices.Equal(back.Shape(), []int{1, 2, 4, 2}) {
+		t.Errorf("%v of shape %v, expected the image", back.Value(), back.Shape())
+	}
+}

@@ -67,15 +67,3 @@ func AddScaled[T Float](dst, x []T, factor T) {
 		dst[i] += factor * v
 	}
 }
-
-// Sum returns Σ x_i.
-func Sum[T Float](x []T) float64 {
-	if is32[T]() {
-		return f32.Sum(single(x))
-	}
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v)
-	}
-	return sum
-}

@@ -121,9 +121,6 @@ func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
-// Slope returns f'(x).
-func (f *Function) Slope(x float64) float64 { return f.slope(x) }
-
 // Apply writes f(x) into y.
 func Apply[T Float](f *Function, y, x []T) {
 	if is32[T]() {
