@@ -5658,7 +5658,7 @@ done:
 	RET
 
 // func winogradInputAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-104
 	MOVQ    room+96(FP), AX
 	MOVQ    src+16(FP), CX
@@ -5995,20 +5995,34 @@ TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-104
 	SHLQ    $0x02, CX
 	IMUL3Q  $0x06, CX, SI
 	XORQ    DI, DI
+	MOVQ    pixel+40(FP), R8
+	SHLQ    $0x05, R8
 
 channels:
-	MOVQ         1152(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1200(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1248(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1296(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1344(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1392(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1152(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1200(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1248(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1296(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1344(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1392(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6033,18 +6047,30 @@ channels:
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
 	VMOVUPS      Y11, 960(BX)
-	MOVQ         1160(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1208(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1256(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1304(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1352(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1400(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1160(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1208(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1256(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1304(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1352(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1400(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6069,18 +6095,30 @@ channels:
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
 	VMOVUPS      Y11, 992(BX)
-	MOVQ         1168(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1216(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1264(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1312(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1360(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1408(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1168(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1216(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1264(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1312(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1360(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1408(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6105,18 +6143,30 @@ channels:
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
 	VMOVUPS      Y11, 1024(BX)
-	MOVQ         1176(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1224(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1272(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1320(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1368(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1416(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1176(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1224(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1272(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1320(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1368(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
+	MOVQ         1416(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
+	ADDQ         R8, R9
+	PREFETCHT0   (R9)(DI*1)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6141,18 +6191,18 @@ channels:
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
 	VMOVUPS      Y11, 1056(BX)
-	MOVQ         1184(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1232(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1280(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1328(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1376(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1424(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1184(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	MOVQ         1232(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	MOVQ         1280(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	MOVQ         1328(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	MOVQ         1376(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	MOVQ         1424(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6177,18 +6227,18 @@ channels:
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
 	VMOVUPS      Y11, 1088(BX)
-	MOVQ         1192(BX), R8
-	VMOVUPS      (R8)(DI*1), Y6
-	MOVQ         1240(BX), R8
-	VMOVUPS      (R8)(DI*1), Y7
-	MOVQ         1288(BX), R8
-	VMOVUPS      (R8)(DI*1), Y8
-	MOVQ         1336(BX), R8
-	VMOVUPS      (R8)(DI*1), Y9
-	MOVQ         1384(BX), R8
-	VMOVUPS      (R8)(DI*1), Y10
-	MOVQ         1432(BX), R8
-	VMOVUPS      (R8)(DI*1), Y11
+	MOVQ         1192(BX), R9
+	VMOVUPS      (R9)(DI*1), Y6
+	MOVQ         1240(BX), R9
+	VMOVUPS      (R9)(DI*1), Y7
+	MOVQ         1288(BX), R9
+	VMOVUPS      (R9)(DI*1), Y8
+	MOVQ         1336(BX), R9
+	VMOVUPS      (R9)(DI*1), Y9
+	MOVQ         1384(BX), R9
+	VMOVUPS      (R9)(DI*1), Y10
+	MOVQ         1432(BX), R9
+	VMOVUPS      (R9)(DI*1), Y11
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y3, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6226,11 +6276,11 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	MOVQ         AX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	MOVQ         AX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6238,14 +6288,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	VMOVUPS      192(BX), Y6
 	VMOVUPS      224(BX), Y7
 	VMOVUPS      256(BX), Y8
@@ -6259,10 +6309,10 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	ADDQ         SI, R8
 	ADDQ         SI, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	ADDQ         SI, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6270,14 +6320,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	VMOVUPS      384(BX), Y6
 	VMOVUPS      416(BX), Y7
 	VMOVUPS      448(BX), Y8
@@ -6291,10 +6341,10 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	ADDQ         SI, R8
 	ADDQ         SI, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	ADDQ         SI, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6302,14 +6352,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	VMOVUPS      576(BX), Y6
 	VMOVUPS      608(BX), Y7
 	VMOVUPS      640(BX), Y8
@@ -6323,10 +6373,10 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	ADDQ         SI, R8
 	ADDQ         SI, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	ADDQ         SI, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6334,14 +6384,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	VMOVUPS      768(BX), Y6
 	VMOVUPS      800(BX), Y7
 	VMOVUPS      832(BX), Y8
@@ -6355,10 +6405,10 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	ADDQ         SI, R8
 	ADDQ         SI, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	ADDQ         SI, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6366,14 +6416,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	VMOVUPS      960(BX), Y6
 	VMOVUPS      992(BX), Y7
 	VMOVUPS      1024(BX), Y8
@@ -6387,10 +6437,10 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y0, Y13, Y14
 	VFNMADD231PS Y0, Y13, Y12
-	ADDQ         SI, R8
 	ADDQ         SI, R9
-	VMOVUPS      Y14, (R8)(CX*1)
-	VMOVUPS      Y12, (R8)(CX*2)
+	ADDQ         SI, R10
+	VMOVUPS      Y14, (R9)(CX*1)
+	VMOVUPS      Y12, (R9)(CX*2)
 	VMOVAPS      Y10, Y12
 	VFNMADD231PS Y2, Y8, Y12
 	VMOVAPS      Y9, Y13
@@ -6398,14 +6448,14 @@ channels:
 	VMOVAPS      Y12, Y14
 	VFMADD231PS  Y1, Y13, Y14
 	VFNMADD231PS Y1, Y13, Y12
-	VMOVUPS      Y14, (R9)
-	VMOVUPS      Y12, (R9)(CX*1)
+	VMOVUPS      Y14, (R10)
+	VMOVUPS      Y12, (R10)(CX*1)
 	VFNMADD231PS Y5, Y8, Y10
 	VFMADD231PS  Y4, Y6, Y10
-	VMOVUPS      Y10, (R8)
+	VMOVUPS      Y10, (R9)
 	VFNMADD231PS Y5, Y9, Y11
 	VFMADD231PS  Y4, Y7, Y11
-	VMOVUPS      Y11, (R9)(CX*2)
+	VMOVUPS      Y11, (R10)(CX*2)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, DX
@@ -6639,7 +6689,7 @@ values:
 	RET
 
 // func winogradOutputAVX2(c *float32, row int, pixel int, height int, width int, m *float32, stride int, n int, bias *float32, d *float32, beta float32, room *[360]float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·winogradOutputAVX2(SB), NOSPLIT, $0-96
 	MOVQ         c+0(FP), AX
 	MOVQ         d+72(FP), CX
@@ -6662,6 +6712,8 @@ TEXT ·winogradOutputAVX2(SB), NOSPLIT, $0-96
 	VMOVD        X6, R11
 	ADDL         R11, R11
 	IMUL3Q       $0x06, DI, R12
+	MOVQ         pixel+16(FP), R15
+	SHLQ         $0x04, R15
 
 channels:
 	MOVQ        BX, R13
@@ -6835,6 +6887,7 @@ channels:
 	VADDPS      Y13, Y7, Y7
 	VADDPS      Y9, Y7, Y7
 	MOVQ        AX, R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store00
@@ -6848,6 +6901,7 @@ store00:
 	JLE         next0
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store01
@@ -6861,6 +6915,7 @@ store01:
 	JLE         next0
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store02
@@ -6875,6 +6930,7 @@ store02:
 	JLE         next0
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store03
@@ -6902,6 +6958,7 @@ next0:
 	MOVQ        row+8(FP), R14
 	IMUL3Q      $0x01, R14, R14
 	LEAQ        (AX)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store10
@@ -6915,6 +6972,7 @@ store10:
 	JLE         next1
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store11
@@ -6928,6 +6986,7 @@ store11:
 	JLE         next1
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store12
@@ -6942,6 +7001,7 @@ store12:
 	JLE         next1
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store13
@@ -6969,6 +7029,7 @@ next1:
 	MOVQ        row+8(FP), R14
 	IMUL3Q      $0x02, R14, R14
 	LEAQ        (AX)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store20
@@ -6982,6 +7043,7 @@ store20:
 	JLE         next2
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store21
@@ -6995,6 +7057,7 @@ store21:
 	JLE         next2
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store22
@@ -7009,6 +7072,7 @@ store22:
 	JLE         next2
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store23
@@ -7036,6 +7100,7 @@ next2:
 	MOVQ        row+8(FP), R14
 	IMUL3Q      $0x03, R14, R14
 	LEAQ        (AX)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store30
@@ -7049,6 +7114,7 @@ store30:
 	JLE         next3
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store31
@@ -7062,6 +7128,7 @@ store31:
 	JLE         next3
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store32
@@ -7076,6 +7143,7 @@ store32:
 	JLE         next3
 	MOVQ        pixel+16(FP), R14
 	LEAQ        (R13)(R14*4), R13
+	PREFETCHT0  (R13)(R15*1)
 	VADDPS      (DX), Y7, Y7
 	TESTL       R11, R11
 	JZ          store33
@@ -7095,7 +7163,7 @@ stored:
 	RET
 
 // func winogradOutputGradAVX2(dst *float32, stride int, src *float32, at int, row int, pixel int, top int, bottom int, left int, right int, n int, none *float32, room *[360]float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·winogradOutputGradAVX2(SB), NOSPLIT, $0-104
 	MOVQ    room+96(FP), AX
 	MOVQ    src+16(FP), CX
@@ -7272,16 +7340,26 @@ TEXT ·winogradOutputGradAVX2(SB), NOSPLIT, $0-104
 	SHLQ    $0x02, CX
 	IMUL3Q  $0x06, CX, SI
 	XORQ    DI, DI
+	MOVQ    pixel+40(FP), R8
+	SHLQ    $0x05, R8
 
 channels:
-	MOVQ        1152(BX), R8
-	VMOVUPS     (R8)(DI*1), Y6
-	MOVQ        1184(BX), R8
-	VMOVUPS     (R8)(DI*1), Y7
-	MOVQ        1216(BX), R8
-	VMOVUPS     (R8)(DI*1), Y8
-	MOVQ        1248(BX), R8
-	VMOVUPS     (R8)(DI*1), Y9
+	MOVQ        1152(BX), R9
+	VMOVUPS     (R9)(DI*1), Y6
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1184(BX), R9
+	VMOVUPS     (R9)(DI*1), Y7
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1216(BX), R9
+	VMOVUPS     (R9)(DI*1), Y8
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1248(BX), R9
+	VMOVUPS     (R9)(DI*1), Y9
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y2, Y8, Y10
 	VMULPS      Y0, Y7, Y11
@@ -7300,14 +7378,22 @@ channels:
 	VMOVUPS     Y7, 512(BX)
 	VMOVUPS     Y6, (BX)
 	VMOVUPS     Y9, 640(BX)
-	MOVQ        1160(BX), R8
-	VMOVUPS     (R8)(DI*1), Y6
-	MOVQ        1192(BX), R8
-	VMOVUPS     (R8)(DI*1), Y7
-	MOVQ        1224(BX), R8
-	VMOVUPS     (R8)(DI*1), Y8
-	MOVQ        1256(BX), R8
-	VMOVUPS     (R8)(DI*1), Y9
+	MOVQ        1160(BX), R9
+	VMOVUPS     (R9)(DI*1), Y6
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1192(BX), R9
+	VMOVUPS     (R9)(DI*1), Y7
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1224(BX), R9
+	VMOVUPS     (R9)(DI*1), Y8
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1256(BX), R9
+	VMOVUPS     (R9)(DI*1), Y9
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y2, Y8, Y10
 	VMULPS      Y0, Y7, Y11
@@ -7326,14 +7412,22 @@ channels:
 	VMOVUPS     Y7, 544(BX)
 	VMOVUPS     Y6, 32(BX)
 	VMOVUPS     Y9, 672(BX)
-	MOVQ        1168(BX), R8
-	VMOVUPS     (R8)(DI*1), Y6
-	MOVQ        1200(BX), R8
-	VMOVUPS     (R8)(DI*1), Y7
-	MOVQ        1232(BX), R8
-	VMOVUPS     (R8)(DI*1), Y8
-	MOVQ        1264(BX), R8
-	VMOVUPS     (R8)(DI*1), Y9
+	MOVQ        1168(BX), R9
+	VMOVUPS     (R9)(DI*1), Y6
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1200(BX), R9
+	VMOVUPS     (R9)(DI*1), Y7
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1232(BX), R9
+	VMOVUPS     (R9)(DI*1), Y8
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1264(BX), R9
+	VMOVUPS     (R9)(DI*1), Y9
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y2, Y8, Y10
 	VMULPS      Y0, Y7, Y11
@@ -7352,14 +7446,22 @@ channels:
 	VMOVUPS     Y7, 576(BX)
 	VMOVUPS     Y6, 64(BX)
 	VMOVUPS     Y9, 704(BX)
-	MOVQ        1176(BX), R8
-	VMOVUPS     (R8)(DI*1), Y6
-	MOVQ        1208(BX), R8
-	VMOVUPS     (R8)(DI*1), Y7
-	MOVQ        1240(BX), R8
-	VMOVUPS     (R8)(DI*1), Y8
-	MOVQ        1272(BX), R8
-	VMOVUPS     (R8)(DI*1), Y9
+	MOVQ        1176(BX), R9
+	VMOVUPS     (R9)(DI*1), Y6
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1208(BX), R9
+	VMOVUPS     (R9)(DI*1), Y7
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1240(BX), R9
+	VMOVUPS     (R9)(DI*1), Y8
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
+	MOVQ        1272(BX), R9
+	VMOVUPS     (R9)(DI*1), Y9
+	ADDQ        R8, R9
+	PREFETCHT0  (R9)(DI*1)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y2, Y8, Y10
 	VMULPS      Y0, Y7, Y11
@@ -7388,21 +7490,21 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	MOVQ        AX, R8
-	LEAQ        (R8)(CX*2), R9
-	ADDQ        CX, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	MOVQ        AX, R9
+	LEAQ        (R9)(CX*2), R10
+	ADDQ        CX, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	VMOVUPS     128(BX), Y6
 	VMOVUPS     160(BX), Y7
 	VMOVUPS     192(BX), Y8
@@ -7413,20 +7515,20 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	ADDQ        SI, R8
 	ADDQ        SI, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	ADDQ        SI, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	VMOVUPS     256(BX), Y6
 	VMOVUPS     288(BX), Y7
 	VMOVUPS     320(BX), Y8
@@ -7437,20 +7539,20 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	ADDQ        SI, R8
 	ADDQ        SI, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	ADDQ        SI, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	VMOVUPS     384(BX), Y6
 	VMOVUPS     416(BX), Y7
 	VMOVUPS     448(BX), Y8
@@ -7461,20 +7563,20 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	ADDQ        SI, R8
 	ADDQ        SI, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	ADDQ        SI, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	VMOVUPS     512(BX), Y6
 	VMOVUPS     544(BX), Y7
 	VMOVUPS     576(BX), Y8
@@ -7485,20 +7587,20 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	ADDQ        SI, R8
 	ADDQ        SI, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	ADDQ        SI, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	VMOVUPS     640(BX), Y6
 	VMOVUPS     672(BX), Y7
 	VMOVUPS     704(BX), Y8
@@ -7509,20 +7611,20 @@ channels:
 	VFMADD231PS Y4, Y9, Y11
 	VADDPS      Y11, Y10, Y12
 	VSUBPS      Y11, Y10, Y10
-	ADDQ        SI, R8
 	ADDQ        SI, R9
-	VMOVUPS     Y12, (R8)(CX*1)
-	VMOVUPS     Y10, (R8)(CX*2)
+	ADDQ        SI, R10
+	VMOVUPS     Y12, (R9)(CX*1)
+	VMOVUPS     Y10, (R9)(CX*2)
 	VMOVAPS     Y6, Y10
 	VFMADD231PS Y3, Y8, Y10
 	VMULPS      Y1, Y7, Y7
 	VFMADD231PS Y5, Y9, Y7
 	VADDPS      Y7, Y10, Y8
 	VSUBPS      Y7, Y10, Y7
-	VMOVUPS     Y8, (R9)
-	VMOVUPS     Y7, (R9)(CX*1)
-	VMOVUPS     Y6, (R8)
-	VMOVUPS     Y9, (R9)(CX*2)
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y7, (R10)(CX*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y9, (R10)(CX*2)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, DI
 	SUBQ        $0x08, DX

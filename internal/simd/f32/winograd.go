@@ -53,9 +53,9 @@ const (
 	chunk = 64
 	// gap keeps the planes of a transform from the same sets of the first cache.
 	gap = 16
-	// seen is the number of transformed source values that half of the second
-	// cache holds.
-	seen = 1 << 17
+	// seen is the number of transformed source values of a task: an eighth of
+	// the second cache, where they and a chunk of the filter stay.
+	seen = 1 << 15
 	// filterPlane and filterChunk are the sizes of a plane of a transformed
 	// panel and of all of them.
 	filterPlane = chunk*nr + gap

@@ -265,12 +265,20 @@ func scatter(name, doc string, pixels int, f transform, constants ...float64) {
 	SHLQ(U8(2), stride)
 	step, at := times(sight, stride), GP64()
 	XORQ(at, at)
+	// Tiles follow each other along a line: the pixels of the one after the next
+	// come into the cache meanwhile.
+	ahead := emit.Integer("pixel")
+	SHLQ(U8(5), ahead)
 	Label("channels")
 	p := Mem{Base: GP64()}
 	twice(room, pixels, sight, f,
 		func(i, j int, v VecVirtual) {
 			MOVQ(room.Offset(roomPixels+8*(i*pixels+j)), p.Base)
 			VMOVUPS(p.Idx(at, 1), v)
+			if j < 4 {
+				ADDQ(ahead, p.Base)
+				PREFETCHT0(p.Idx(at, 1))
+			}
 		},
 		rows(dst, sight, stride, step))
 	ADDQ(U8(lanes*size), dst.Base)
@@ -366,6 +374,8 @@ func winogradOutput() {
 	ADDL(update, update) // 0 for 0 and −0
 	load := columns(m, sight, stride)
 	at, step := Mem{Base: GP64()}, GP64()
+	ahead := emit.Integer("pixel") // the next tile
+	SHLQ(U8(4), ahead)
 	Label("channels")
 	twice(room, sight, side, outputTransform, load,
 		func(i, j int, v VecVirtual) {
@@ -385,6 +395,7 @@ func winogradOutput() {
 				Load(Param("pixel"), step)
 				LEAQ(at.Idx(step, size), at.Base)
 			}
+			PREFETCHT0(at.Idx(ahead, 1))
 			VADDPS(bias, v, v)
 			store := fmt.Sprintf("store%d%d", i, j)
 			TESTL(update, update)
