@@ -258,13 +258,7 @@ func BenchmarkPass(b *testing.B) {
 			{"ChannelsLast", 8, func() { ChannelsLast(y, x, 16, 64, n/64/16) }},
 			{"SumRows-64", 4, func() { SumRows(mean, x, n/64, 64, 0) }},
 		} {
-			b.Run(fmt.Sprintf("%s/%d", k.name, n), func(b *testing.B) {
-				b.SetBytes(int64(k.bytes * n))
-				b.ReportAllocs()
-				for b.Loop() {
-					k.f()
-				}
-			})
+			b.Run(fmt.Sprintf("%s/%d", k.name, n), func(b *testing.B) { reportBytes(b, k.bytes*n, k.f) })
 		}
 	}
 }

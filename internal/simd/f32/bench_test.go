@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"snrlab/internal/par"
 	"snrlab/internal/simd"
 )
 
@@ -68,8 +69,9 @@ func BenchmarkGemm(b *testing.B) {
 }
 
 // reportBytes measures f, which moves that many bytes to and from its arrays, in
-// the whole and by its best call.
+// the whole and by its best call, beside a copy that moves as many.
 func reportBytes(b *testing.B, bytes int, f func()) {
+	limit := copyRate(bytes)
 	best := time.Duration(math.MaxInt64)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -78,5 +80,24 @@ func reportBytes(b *testing.B, bytes int, f func()) {
 		best = min(best, time.Since(start))
 	}
 	b.ReportMetric(float64(bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
-	b.ReportMetric(float64(bytes)/best.Seconds()/1e9, "GB/s-best")
+	rate := float64(bytes) / best.Seconds() / 1e9
+	b.ReportMetric(rate, "GB/s-best")
+	b.ReportMetric(100*rate/limit, "%-of-copy-best")
 }
+
+// copyRate returns the rate, in GB/s, of a copy on all processors that moves that
+// many bytes: the best of some calls.
+func copyRate(bytes int) float64 {
+	key := [2]int{bytes, runtime.GOMAXPROCS(0)}
+	if copies[key] == 0 {
+		x, y := make([]float32, bytes/8), make([]float32, bytes/8)
+		for start := time.Now(); time.Since(start) < 20*time.Millisecond; {
+			now := time.Now()
+			par.Rows(len(x), moveGrain, func(lo, hi int) { copy(y[lo:hi], x[lo:hi]) })
+			copies[key] = max(copies[key], float64(bytes)/time.Since(now).Seconds()/1e9)
+		}
+	}
+	return copies[key]
+}
+
+var copies = map[[2]int]float64{}

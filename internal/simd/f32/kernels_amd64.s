@@ -3267,12 +3267,16 @@ loop:
 	VFMADD231PS  Y4, Y6, Y6
 	VMULPS       constants<>+640(SB), Y5, Y5
 	VFMADD231PS  Y5, Y7, Y7
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       constants<>+672(SB), Y2, Y4
+	VDIVPS       Y4, Y5, Y4
 	VSUBPS       constants<>+672(SB), Y2, Y2
-	VDIVPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      constants<>+352(SB), Y8
 	VADDPS       constants<>+672(SB), Y3, Y5
+	VDIVPS       Y5, Y8, Y5
 	VSUBPS       constants<>+672(SB), Y3, Y3
-	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y5, Y3, Y3
 	VMOVUPS      constants<>+704(SB), Y8
 	VMOVUPS      constants<>+704(SB), Y9
 	VFMADD213PS  constants<>+736(SB), Y2, Y8
@@ -3296,12 +3300,12 @@ loop:
 	VFMADD213PS  constants<>+1024(SB), Y2, Y8
 	VFMADD213PS  constants<>+1024(SB), Y3, Y9
 	VMULPS       Y6, Y8, Y8
-	VDIVPS       Y4, Y8, Y8
+	VMULPS       Y4, Y8, Y8
 	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y8, Y2, Y2
 	VBLENDVPS    Y0, Y8, Y2, Y8
 	VMULPS       Y7, Y9, Y9
-	VDIVPS       Y5, Y9, Y9
+	VMULPS       Y5, Y9, Y9
 	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y9, Y2, Y2
 	VBLENDVPS    Y1, Y9, Y2, Y9
@@ -3345,9 +3349,11 @@ vector:
 	VMULPS       Y4, Y5, Y3
 	VMULPS       constants<>+640(SB), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y3
+	VMOVUPS      constants<>+352(SB), Y4
 	VADDPS       constants<>+672(SB), Y1, Y2
+	VDIVPS       Y2, Y4, Y2
 	VSUBPS       constants<>+672(SB), Y1, Y1
-	VDIVPS       Y2, Y1, Y1
+	VMULPS       Y2, Y1, Y1
 	VMOVUPS      constants<>+704(SB), Y4
 	VFMADD213PS  constants<>+736(SB), Y1, Y4
 	VFMADD213PS  constants<>+768(SB), Y1, Y4
@@ -3360,7 +3366,7 @@ vector:
 	VFMADD213PS  constants<>+992(SB), Y1, Y4
 	VFMADD213PS  constants<>+1024(SB), Y1, Y4
 	VMULPS       Y3, Y4, Y4
-	VDIVPS       Y2, Y4, Y4
+	VMULPS       Y2, Y4, Y4
 	VMOVUPS      constants<>+352(SB), Y1
 	VSUBPS       Y4, Y1, Y1
 	VBLENDVPS    Y0, Y4, Y1, Y4
@@ -3402,9 +3408,11 @@ tail:
 	VMULPS       Y5, Y6, Y4
 	VMULPS       constants<>+640(SB), Y3, Y3
 	VFMADD231PS  Y3, Y4, Y4
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       constants<>+672(SB), Y2, Y3
+	VDIVPS       Y3, Y5, Y3
 	VSUBPS       constants<>+672(SB), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y3, Y2, Y2
 	VMOVUPS      constants<>+704(SB), Y5
 	VFMADD213PS  constants<>+736(SB), Y2, Y5
 	VFMADD213PS  constants<>+768(SB), Y2, Y5
@@ -3417,7 +3425,7 @@ tail:
 	VFMADD213PS  constants<>+992(SB), Y2, Y5
 	VFMADD213PS  constants<>+1024(SB), Y2, Y5
 	VMULPS       Y4, Y5, Y5
-	VDIVPS       Y3, Y5, Y5
+	VMULPS       Y3, Y5, Y5
 	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y5, Y2, Y2
 	VBLENDVPS    Y1, Y5, Y2, Y5
@@ -3495,12 +3503,16 @@ loop:
 	VFMADD231PS  Y6, Y8, Y8
 	VMULPS       constants<>+640(SB), Y7, Y7
 	VFMADD231PS  Y7, Y9, Y9
+	VMOVUPS      constants<>+352(SB), Y7
 	VADDPS       constants<>+672(SB), Y4, Y6
+	VDIVPS       Y6, Y7, Y6
 	VSUBPS       constants<>+672(SB), Y4, Y4
-	VDIVPS       Y6, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      constants<>+352(SB), Y10
 	VADDPS       constants<>+672(SB), Y5, Y7
+	VDIVPS       Y7, Y10, Y7
 	VSUBPS       constants<>+672(SB), Y5, Y5
-	VDIVPS       Y7, Y5, Y5
+	VMULPS       Y7, Y5, Y5
 	VMOVUPS      constants<>+704(SB), Y10
 	VMOVUPS      constants<>+704(SB), Y11
 	VFMADD213PS  constants<>+736(SB), Y4, Y10
@@ -3524,12 +3536,12 @@ loop:
 	VFMADD213PS  constants<>+1024(SB), Y4, Y10
 	VFMADD213PS  constants<>+1024(SB), Y5, Y11
 	VMULPS       Y8, Y10, Y10
-	VDIVPS       Y6, Y10, Y10
+	VMULPS       Y6, Y10, Y10
 	VMOVUPS      constants<>+352(SB), Y4
 	VSUBPS       Y10, Y4, Y4
 	VBLENDVPS    Y2, Y10, Y4, Y10
 	VMULPS       Y9, Y11, Y11
-	VDIVPS       Y7, Y11, Y11
+	VMULPS       Y7, Y11, Y11
 	VMOVUPS      constants<>+352(SB), Y4
 	VSUBPS       Y11, Y4, Y4
 	VBLENDVPS    Y3, Y11, Y4, Y11
@@ -3579,9 +3591,11 @@ vector:
 	VMULPS       Y5, Y6, Y4
 	VMULPS       constants<>+640(SB), Y3, Y3
 	VFMADD231PS  Y3, Y4, Y4
+	VMOVUPS      constants<>+352(SB), Y5
 	VADDPS       constants<>+672(SB), Y2, Y3
+	VDIVPS       Y3, Y5, Y3
 	VSUBPS       constants<>+672(SB), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
+	VMULPS       Y3, Y2, Y2
 	VMOVUPS      constants<>+704(SB), Y5
 	VFMADD213PS  constants<>+736(SB), Y2, Y5
 	VFMADD213PS  constants<>+768(SB), Y2, Y5
@@ -3594,7 +3608,7 @@ vector:
 	VFMADD213PS  constants<>+992(SB), Y2, Y5
 	VFMADD213PS  constants<>+1024(SB), Y2, Y5
 	VMULPS       Y4, Y5, Y5
-	VDIVPS       Y3, Y5, Y5
+	VMULPS       Y3, Y5, Y5
 	VMOVUPS      constants<>+352(SB), Y2
 	VSUBPS       Y5, Y2, Y2
 	VBLENDVPS    Y1, Y5, Y2, Y5
@@ -3639,9 +3653,11 @@ tail:
 	VMULPS       Y6, Y7, Y5
 	VMULPS       constants<>+640(SB), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y5
+	VMOVUPS      constants<>+352(SB), Y6
 	VADDPS       constants<>+672(SB), Y3, Y4
+	VDIVPS       Y4, Y6, Y4
 	VSUBPS       constants<>+672(SB), Y3, Y3
-	VDIVPS       Y4, Y3, Y3
+	VMULPS       Y4, Y3, Y3
 	VMOVUPS      constants<>+704(SB), Y6
 	VFMADD213PS  constants<>+736(SB), Y3, Y6
 	VFMADD213PS  constants<>+768(SB), Y3, Y6
@@ -3654,7 +3670,7 @@ tail:
 	VFMADD213PS  constants<>+992(SB), Y3, Y6
 	VFMADD213PS  constants<>+1024(SB), Y3, Y6
 	VMULPS       Y5, Y6, Y6
-	VDIVPS       Y4, Y6, Y6
+	VMULPS       Y4, Y6, Y6
 	VMOVUPS      constants<>+352(SB), Y3
 	VSUBPS       Y6, Y3, Y3
 	VBLENDVPS    Y2, Y6, Y3, Y6

@@ -183,9 +183,12 @@ func normal(x []VecVirtual) (phi, density []VecVirtual) {
 	})
 	phi = emit.Vectors(len(x))
 	each(x, func(i int) {
+		one := YMM()
+		VMOVUPS(constant(1), one)
 		VADDPS(constant(k), s[i], low[i])
+		VDIVPS(low[i], one, low[i]) // 1/(s+k)
 		VSUBPS(constant(k), s[i], s[i])
-		VDIVPS(low[i], s[i], s[i])
+		VMULPS(low[i], s[i], s[i])
 	})
 	polynomial(phi, s, fit(degree, -1, (most-k)/(most+k), func(q float64) float64 {
 		s := k * (1 + q) / (1 - q)
@@ -194,7 +197,7 @@ func normal(x []VecVirtual) (phi, density []VecVirtual) {
 	each(x, func(i int) {
 		one := YMM()
 		VMULPS(e[i], phi[i], phi[i])
-		VDIVPS(low[i], phi[i], phi[i]) // Φ(−s)
+		VMULPS(low[i], phi[i], phi[i]) // Φ(−s)
 		VMOVUPS(constant(1), one)
 		VSUBPS(phi[i], one, one)
 		VBLENDVPS(x[i], phi[i], one, phi[i])
