@@ -17,6 +17,7 @@
 // Images are channels-last, [rows, height, width, channels]. A row of a result
 // depends on the same row of the inputs alone, bit for bit, and no result on the
 // number of workers. A tape that does the same again allocates nothing.
+// A batch of no rows gives empty results, a mean of nothing is an error.
 //
 // References:
 //
