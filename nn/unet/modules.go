@@ -5,12 +5,30 @@ import (
 	"math"
 
 	"snrlab/nn"
+	"snrlab/rng"
 )
 
 // A call is one application of a network: what all modules look at.
 type call[T nn.Float] struct {
-	t    *nn.Tape[T]
-	time *nn.Var[T] // activated embedding of time and class [rows, units]
+	t     *nn.Tape[T]
+	time  *nn.Var[T] // activated embedding of time and class [rows, units]
+	keys  []rng.Key  // of dropout, one a row, or nil
+	drawn []rng.Key  // room for those of one place
+	place uint64     // in the network where numbers are dropped
+}
+
+// dropout drops numbers of x, which is needed no more, other ones at each place
+// in the network.
+func (c *call[T]) dropout(x *nn.Var[T], p float64) *nn.Var[T] {
+	if p == 0 || c.keys == nil {
+		return x
+	}
+	c.drawn = c.drawn[:0]
+	for _, k := range c.keys {
+		c.drawn = append(c.drawn, k.Split("dropout", c.place))
+	}
+	c.place++
+	return c.then(x, c.t.Dropout(x, p, c.drawn))
 }
 
 // then is y, made of x alone, which is needed no more.
@@ -101,6 +119,7 @@ type resnet[T nn.Float] struct {
 	scaleShift   bool
 	resampling   resampling
 	act          string
+	dropout      float64
 	divisor      float64
 }
 
@@ -112,7 +131,7 @@ func (b builder[T]) resnet(s nn.Scope[T], in, out int, r resampling, divisor flo
 		conv2: b.conv3(s.Sub("conv2"), out, out, 1, nn.Pad(1)),
 
 		scaleShift: b.ResnetTimeScale == "scale_shift",
-		resampling: r, act: b.ActFn, divisor: divisor,
+		resampling: r, act: b.ActFn, dropout: b.Dropout, divisor: divisor,
 	}
 	times := out
 	if n.scaleShift {
@@ -148,6 +167,7 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 		h = c.then(h, t.AddChannels(h, time))
 		h = c.then(h, normActivate(t, n.norm2, n.act, h))
 	}
+	h = c.dropout(h, n.dropout)
 	h = c.then(h, n.conv2.Apply(t, h))
 	if n.shortcut.Weight != nil {
 		short := n.shortcut.Apply(t, across)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"snrlab/internal/freelist"
 	"snrlab/nn"
 	"snrlab/rng"
 )
@@ -142,6 +143,8 @@ type Extra[T nn.Float] struct {
 	// Class is [rows], numbers embedded like times, where class_embed_type is
 	// timestep, and [rows, 4·block_out_channels[0]] where it is identity.
 	Class *nn.Var[T]
+	// Dropout has a key a row, for training; nil drops nothing.
+	Dropout []rng.Key
 	Hooks[T]
 }
 
@@ -171,9 +174,15 @@ func (n *Net[T]) Apply(t *nn.Tape[T], x, times *nn.Var[T], e Extra[T]) *nn.Var[T
 	return n.apply(t, x, times, n.features(t, times), e)
 }
 
+// keys are rooms for keys that were split.
+var keys = freelist.List[[]rng.Key]{New: func() *[]rng.Key { return new([]rng.Key) }}
+
 // apply is Apply of checked inputs, the features of times known.
 func (n *Net[T]) apply(t *nn.Tape[T], x, times, features *nn.Var[T], e Extra[T]) *nn.Var[T] {
-	c := &call[T]{t: t}
+	room := keys.Get()
+	defer keys.Put(room)
+	c := &call[T]{t: t, keys: e.Dropout, drawn: *room}
+	defer func() { *room = c.drawn }()
 	n.embed(c, features, e)
 	h := x
 	if n.config.CenterInputSample {
@@ -181,8 +190,8 @@ func (n *Net[T]) apply(t *nn.Tape[T], x, times, features *nn.Var[T], e Extra[T])
 		h = c.then(h, t.Add(h, t.Constant(n.minusOne, 1)))
 	}
 	h = c.then(h, n.convIn.Apply(t, h))
-	var room [64]*nn.Var[T]
-	skips := append(room[:0], h)
+	var first [64]*nn.Var[T] // more are rare
+	skips := append(first[:0], h)
 	for i := range n.down {
 		b := &n.down[i]
 		for k := range b.resnets {
@@ -311,6 +320,9 @@ func (n *Net[T]) check(x, times *nn.Var[T], e Extra[T]) error {
 		}
 	case kind == "identity" && !slices.Equal(e.Class.Shape(), []int{rows, 4 * n.config.BlockOutChannels[0]}):
 		return fmt.Errorf("class has shape %v: expected %d, %d", e.Class.Shape(), rows, 4*n.config.BlockOutChannels[0])
+	}
+	if e.Dropout != nil && len(e.Dropout) != rows {
+		return fmt.Errorf("%d keys of dropout for %d rows: expected one a row, or none", len(e.Dropout), rows)
 	}
 	for r, l := range e.Labels {
 		if l < 0 || l >= *n.config.NumClassEmbeds {

@@ -28,7 +28,7 @@ func TestNet_Golden(t *testing.T) {
 		for precision, differences := range map[string]parity.Differences{"float32": single, "float64": double} {
 			for _, d := range differences.All() {
 				if d.Share() > 1 {
-					t.Errorf("%s in %s: %s %d of %d is %v, recorded %v: off by %.2e, allowed %.2e", name, precision, d.Of, d.Recorded, d.Total, d.Got, d.Want, d.Error, d.Allowed)
+					t.Errorf("%s in %s: %s, element %d is %v, recorded %v: off by %.2e, allowed %.2e", name, precision, d.Of, d.Element, d.Got, d.Want, d.Error, d.Allowed)
 				}
 				t.Logf("%s in %s: %s: off by %.2e, allowed %.2e", name, precision, d.Of, d.Error, d.Allowed)
 			}

@@ -18,6 +18,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
+
 	"snrlab/nn"
 	"snrlab/nn/unet"
 )
@@ -135,10 +138,10 @@ func channelsLast(x []float64, rows, channels, pixels int) []float64 {
 // A Difference is between two numbers, ours and the recorded, and what is
 // allowed.
 type Difference struct {
-	Of              string
-	Error, Allowed  float64
-	Got, Want       float64
-	Recorded, Total int
+	Of             string
+	Element        int // of an array
+	Got, Want      float64
+	Error, Allowed float64
 }
 
 // Share is the error in units of what is allowed; more than 1 is a failure.
@@ -167,7 +170,7 @@ var Single = Tolerance{Output: 2e-5, GradX: 1e-4, Grad: 1e-4, Floor: 1e-7}
 
 // Double is the same for float64. The recorded runs were in float64 but for the
 // softmax of attention, which diffusers takes in float32 whatever the precision
-// of a network, and the features of time, see [Features].
+// of a network, and the features of time, see [Case.Features].
 var Double = Tolerance{Output: 3e-7, GradX: 3e-7, Grad: 3e-7, Floor: 1e-8}
 
 // Differences are the worst of each kind. An element of a parameter's gradient
@@ -223,7 +226,7 @@ func CheckApply[T nn.Float](c *Case, within Tolerance, apply Apply[T]) (Differen
 		return Differences{}, err
 	}
 	var d Differences
-	compare(&d.Output, "output", y.Value(), c.Output, within.Output*deviation(c.Output))
+	compare(&d.Output, "output", y.Value(), c.Output, within.Output*stat.PopStdDev(c.Output, nil))
 	seed := numbers[T](c.LossWeight)
 	for i := range seed {
 		seed[i] /= T(len(seed))
@@ -231,7 +234,7 @@ func CheckApply[T nn.Float](c *Case, within Tolerance, apply Apply[T]) (Differen
 	if err := t.Backward(y, seed); err != nil {
 		return Differences{}, err
 	}
-	compare(&d.GradX, "grad_x", x.Grad(), c.GradX, within.GradX*largest(c.GradX))
+	compare(&d.GradX, "grad_x", x.Grad(), c.GradX, within.GradX*floats.Norm(c.GradX, math.Inf(1)))
 	names, sizes, grads := gradsOf(n)
 	err = c.compareParams(&d, within, names, sizes, grads)
 	return d, err
@@ -268,28 +271,27 @@ func (c *Case) compareParams(d *Differences, within Tolerance, names []string, s
 			return fmt.Errorf("no gradient of %s", name)
 		}
 		allowed := within.Grad*want.L2 + within.Floor*most
-		n := sizes[i]
-		d.Norm.see(Difference{"norm of the gradient of " + name, math.Abs(got[i].L2 - want.L2), allowed, got[i].L2, want.L2, 0, 1})
-		d.Sum.see(Difference{"sum of the gradient of " + name, math.Abs(got[i].Sum - want.Sum), math.Sqrt(float64(n)) * allowed, got[i].Sum, want.Sum, 0, 1})
-		d.First.see(Difference{"first element of the gradient of " + name, math.Abs(got[i].First - want.First), allowed, got[i].First, want.First, 0, n})
+		d.Norm.see("norm of the gradient of "+name, 0, got[i].L2, want.L2, allowed)
+		d.Sum.see("sum of the gradient of "+name, 0, got[i].Sum, want.Sum, math.Sqrt(float64(sizes[i]))*allowed)
+		d.First.see("first element of the gradient of "+name, 0, got[i].First, want.First, allowed)
 	}
 	return nil
 }
 
 // see keeps the worse of two differences.
-func (d *Difference) see(other Difference) {
-	if d.Of == "" || other.Share() > d.Share() {
+func (d *Difference) see(of string, element int, got, want, allowed float64) {
+	if other := (Difference{of, element, got, want, math.Abs(got - want), allowed}); d.Of == "" || other.Share() > d.Share() {
 		*d = other
 	}
 }
 
-func compare[T nn.Float](d *Difference, what string, got []T, want []float64, allowed float64) {
+func compare[T nn.Float](d *Difference, of string, got []T, want []float64, allowed float64) {
 	for i, w := range want {
-		g := math.NaN()
+		g := math.NaN() // nothing came
 		if i < len(got) {
 			g = float64(got[i])
 		}
-		d.see(Difference{what, math.Abs(g - w), allowed, g, w, i, len(want)})
+		d.see(of, i, g, w, allowed)
 	}
 }
 
@@ -299,24 +301,4 @@ func numbers[T nn.Float](x []float64) []T {
 		y[i] = T(v)
 	}
 	return y
-}
-
-func deviation(x []float64) float64 {
-	var sum, squares float64
-	for _, v := range x {
-		sum += v
-	}
-	mean := sum / float64(len(x))
-	for _, v := range x {
-		squares += (v - mean) * (v - mean)
-	}
-	return math.Sqrt(squares / float64(len(x)))
-}
-
-func largest(x []float64) float64 {
-	m := 0.0
-	for _, v := range x {
-		m = max(m, math.Abs(v))
-	}
-	return m
 }
