@@ -181,6 +181,7 @@ func TestNet_Refuses(t *testing.T) {
 		{"label -1 of row 0", labelled, []int{2, 4, 8, 1}, []float32{1, 2}, func(*tape) extra { return extra{Labels: []int{-1, 2}} }},
 		{"class has shape []: expected 2", timed, []int{2, 4, 8, 1}, []float32{1, 2}, nil},
 		{"class has shape []: expected 2, 16", given, []int{2, 4, 8, 1}, []float32{1, 2}, nil},
+		{"1 keys of dropout for 2 rows", plain, []int{2, 4, 8, 1}, []float32{1, 2}, func(*tape) extra { return extra{Dropout: make([]rng.Key, 1)} }},
 		{"a class: expected none", labelled, []int{2, 4, 8, 1}, []float32{1, 2}, func(t *tape) extra {
 			return extra{Labels: []int{0, 0}, Class: t.Constant([]float32{1, 2}, 2)}
 		}},
@@ -387,6 +388,41 @@ func TestNet_AgreesWith(t *testing.T) {
 	agree("ResnetDownsampleBlock2D and ResnetUpsampleBlock2D",
 		values(make64(sizes+`"down_block_types": ["ResnetDownsampleBlock2D", "DownBlock2D"], "up_block_types": ["ResnetUpsampleBlock2D", "UpBlock2D"], `), x, nil),
 		values(attending, x, nil))
+}
+
+// Each place in the network drops other numbers, each row by its key.
+func TestNet_Dropout(t *testing.T) {
+	var tape nn.Tape[float32]
+	ones := slices.Repeat([]float32{1}, 2*100)
+	c := &call[float32]{t: &tape, keys: []rng.Key{rng.New(1), rng.New(2)}}
+	drop := func() []float32 { return c.dropout(tape.Constant(ones, 2, 100), 0.5).Value() }
+	a, b := drop(), drop()
+	if slices.Equal(a, b) || slices.Equal(a[:100], a[100:]) {
+		t.Error("two places, or two rows, drop the same numbers")
+	}
+	c.place = 0
+	if !slices.Equal(a, drop()) {
+		t.Error("the same keys drop other numbers at the same place")
+	}
+
+	plain := network(t, hooked)
+	dropping := network(t, strings.Replace(hooked, "{", `{"dropout": 0.5, `, 1))
+	answer := func(n *Net[float32], keys []rng.Key) []float32 {
+		tape := nn.Tape[float32]{}
+		x, times := images(&tape, n, 2)
+		y := n.Apply(&tape, x, times, Extra[float32]{Dropout: keys})
+		if err := tape.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(y.Value())
+	}
+	want := answer(plain, nil)
+	if !slices.Equal(answer(dropping, nil), want) || !slices.Equal(answer(plain, c.keys), want) {
+		t.Error("numbers are dropped without keys, or without dropout")
+	}
+	if slices.Equal(answer(dropping, c.keys), want) {
+		t.Error("nothing is dropped")
+	}
 }
 
 func TestActivate(t *testing.T) {

@@ -180,9 +180,11 @@ var keys = freelist.List[[]rng.Key]{New: func() *[]rng.Key { return new([]rng.Ke
 // apply is Apply of checked inputs, the features of times known.
 func (n *Net[T]) apply(t *nn.Tape[T], x, times, features *nn.Var[T], e Extra[T]) *nn.Var[T] {
 	room := keys.Get()
-	defer keys.Put(room)
 	c := &call[T]{t: t, keys: e.Dropout, drawn: *room}
-	defer func() { *room = c.drawn }()
+	defer func() {
+		*room = c.drawn
+		keys.Put(room)
+	}()
 	n.embed(c, features, e)
 	h := x
 	if n.config.CenterInputSample {

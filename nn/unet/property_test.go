@@ -17,7 +17,7 @@ import (
 // shapes are networks that have all options between them, by what they change
 // in tiny.
 var shapes = []string{
-	`"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "act_fn": "mish", "mid_block_scale_factor": 1.5`,
+	`"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "act_fn": "mish", "mid_block_scale_factor": 1.5, "dropout": 0.25`,
 	`"down_block_types": ["ResnetDownsampleBlock2D", "DownBlock2D"], "up_block_types": ["ResnetUpsampleBlock2D", "UpBlock2D"], "act_fn": "gelu",
 		"resnet_time_scale_shift": "scale_shift", "num_class_embeds": 3, "attention_head_dim": null`,
 	`"down_block_types": ["AttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "AttnUpBlock2D"], "time_embedding_type": "fourier",
@@ -71,8 +71,12 @@ func makeNet[T nn.Float](t testing.TB, c unet.Config) *unet.Net[T] {
 	return n
 }
 
-// labels of up to three rows, the same for each so that a row alone keeps its.
-var labels = []int{2, 2, 2}
+// labels and keys of up to three rows, the same for each so that a row alone
+// keeps its.
+var (
+	labels = []int{2, 2, 2}
+	keys   = []rng.Key{rng.New(4), rng.New(4), rng.New(4)}
+)
 
 // apply is a network as a function of images, times, and a class where it takes
 // numbers for it.
@@ -84,6 +88,9 @@ func apply[T nn.Float](n *unet.Net[T]) nntest.Func[T] {
 		}
 		if n.Config().NumClassEmbeds != nil {
 			e.Labels = labels[:in[0].Shape()[0]]
+		}
+		if n.Config().Dropout > 0 {
+			e.Dropout = keys[:in[0].Shape()[0]]
 		}
 		return n.Apply(t, in[0], in[1], e)
 	}
