@@ -197,7 +197,7 @@ func TestActivation_Refuses(t *testing.T) {
 		"short image":      func() { g.Statistics(x, x, short) },
 		"short gamma":      func() { g.Apply(x, x, x, x, x[:2], x, true) },
 		"short dgamma":     func() { g.Grad(x, x[:2], x, x, x, x, x, x) },
-		"short dz":         func() { g.SiLUGrad(x, short, x, x, x, x, x) },
+		"short dz":         func() { g.GradSiLU(x, x, x, short, x, x, x, x, x) },
 		"groups":           func() { GroupNorm{1, 2, 3, 2, 1e-5, false}.Statistics(x, x, x) },
 		"no pixels":        func() { GroupNorm{1, 0, 3, 3, 1e-5, false}.Statistics(x, x, x) },
 	} {
@@ -214,7 +214,6 @@ func TestActivation_Alloc(t *testing.T) {
 	if a := allocs(func() {
 		g.Statistics(mean, rstd, x)
 		g.Apply(y, x, mean, rstd, x, x, true)
-		g.SiLUGrad(y, y, x, mean, rstd, x, x)
 		g.Grad(y, grad, grad, y, x, mean, rstd, x)
 		g.Forward(y, mean, rstd, x, x, x, true)
 		g.GradSiLU(y, grad, grad, y, x, mean, rstd, x, x)
@@ -253,7 +252,6 @@ func BenchmarkPass(b *testing.B) {
 			{"GroupNorm-Statistics", 4, func() { g.Statistics(mean, rstd, x) }},
 			{"GroupNorm-Apply", 8, func() { g.Apply(y, x, mean, rstd, x, x, false) }},
 			{"GroupNorm-Apply-SiLU", 8, func() { g.Apply(y, x, mean, rstd, x, x, true) }},
-			{"GroupNorm-SiLUGrad", 12, func() { g.SiLUGrad(y, x, x, mean, rstd, x, x) }},
 			{"GroupNorm-Grad", 20, func() { g.Grad(y, mean, mean, x, x, mean, rstd, x) }},
 			{"ChannelsLast", 8, func() { ChannelsLast(y, x, 16, 64, n/64/16) }},
 			{"SumRows-64", 4, func() { SumRows(mean, x, n/64, 64, 0) }},

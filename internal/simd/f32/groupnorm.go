@@ -60,22 +60,8 @@ func (g GroupNorm) Grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma []float32) {
 	g.grad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, nil)
 }
 
-// SiLUGrad writes the gradient of y for the gradient dz of z = SiLU(y), which
-// Apply and Forward write with silu, into dy. y is computed anew from x. dy may be
-// dz.
-func (g GroupNorm) SiLUGrad(dy, dz, x, mean, rstd, gamma, beta []float32) {
-	w := passes.Get()
-	defer w.release()
-	g.start(w, mean, rstd, x)
-	checkLen("beta", beta, g.vectors(), g.Channels)
-	checkLen("dz", dz, g.Rows, g.Pixels, g.Channels)
-	g.affine(w, dy, gamma, beta, true)
-	w.second = dz
-	w.sweep(g.images(), expGrain, nil, nil, (*pass).normSiLUGrad)
-}
-
-// GradSiLU is SiLUGrad and then Grad, row by row while a row is in the cache. dx
-// may be dz.
+// GradSiLU is Grad for the gradient dz of z = SiLU(y), which Apply and Forward
+// write with silu. y is computed anew from x. dx may be dz.
 func (g GroupNorm) GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta []float32) {
 	checkLen("beta", beta, g.vectors(), g.Channels)
 	g.grad(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)

@@ -175,12 +175,10 @@ func TestGroupNorm_AgreesWith_differences(t *testing.T) {
 				}
 				if silu {
 					g.GradSiLU(dx, dgamma, dbeta, dz, x, mean, rstd, gamma, beta)
-					// Step by step, and in place, it is the same.
-					again, grad := slices.Clone(dz), [2][]float32{slices.Repeat([]float32{1}, g.Channels), slices.Repeat([]float32{-2}, g.Channels)}
-					g.SiLUGrad(again, again, x, mean, rstd, gamma, beta)
-					g.Grad(again, grad[0], grad[1], again, x, mean, rstd, gamma)
-					if !sameBits(again, dx) || !sameBits(grad[0], dgamma) || !sameBits(grad[1], dbeta) {
-						t.Fatalf("%+v: GradSiLU is not SiLUGrad and then Grad", g)
+					again, unused := slices.Clone(dz), make([]float32, g.Channels)
+					g.GradSiLU(again, unused, unused, again, x, mean, rstd, gamma, beta)
+					if !sameBits(again, dx) {
+						t.Fatalf("%+v: GradSiLU differs in place", g)
 					}
 				} else {
 					g.Grad(dx, dgamma, dbeta, dz, x, mean, rstd, gamma)
