@@ -344,3 +344,28 @@ func BenchmarkFunctions(b *testing.B) {
 		b.Run("Images.Sum"+shape, func(b *testing.B) { reportBytes(b, 4*len(x), func() { m.Sum(w, x) }) })
 	}
 }
+
+func TestColumns_AgreesWith_definition(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for _, c := range [][4]int{{0, 3, 4, 5}, {5, 1, 1, 3}, {7, 9, 12, 9}, {300, 130, 130, 140}} {
+			rows, n, to, from := c[0], c[1], c[2], c[3]
+			dst, src := normals(rows*to), normals(rows*from + 1)[1:]
+			copied, added := slices.Clone(dst), slices.Clone(dst)
+			CopyColumns(copied, to, src, from, rows, n)
+			AddColumns(added, to, src, from, rows, n)
+			for i, v := range dst {
+				r, j := i/to, i%to
+				want, sum := v, v
+				if j < n {
+					want, sum = src[r*from+j], v+src[r*from+j]
+				}
+				if copied[i] != want || added[i] != sum {
+					t.Fatalf("%v: value %d is %v copied and %v added, want %v and %v", c, i, copied[i], added[i], want, sum)
+				}
+			}
+		}
+		if x := make([]float32, 11); !panics(func() { CopyColumns(x, 5, x, 3, 3, 3) }) || !panics(func() { AddColumns(x, 3, x, 4, 3, 4) }) {
+			t.Error("no panic for arrays that are too short")
+		}
+	})
+}

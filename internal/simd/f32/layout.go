@@ -79,6 +79,39 @@ func transpose(dst []float32, dstLD int, src []float32, srcLD, m, n int) {
 	}
 }
 
+// CopyColumns copies a matrix, rows×n, whose rows lie srcLD values apart, to where
+// they lie dstLD apart.
+func CopyColumns(dst []float32, dstLD int, src []float32, srcLD, rows, n int) {
+	columns(dst, dstLD, src, srcLD, rows, n, (*pass).copyColumns)
+}
+
+// AddColumns is CopyColumns that adds to what is there.
+func AddColumns(dst []float32, dstLD int, src []float32, srcLD, rows, n int) {
+	columns(dst, dstLD, src, srcLD, rows, n, (*pass).addColumns)
+}
+
+func columns(dst []float32, dstLD int, src []float32, srcLD, rows, n int, f func(w *pass, lo, hi int)) {
+	checkMatrix("the result", false, rows, n, dst, dstLD)
+	checkMatrix("the source", false, rows, n, src, srcLD)
+	w := passes.Get()
+	defer w.release()
+	w.dst, w.m, w.src, w.srcLD, w.n = dst, dstLD, src, srcLD, n
+	w.split(rows, moveGrain/max(1, n), f)
+}
+
+func (w *pass) copyColumns(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		copy(w.dst[i*w.m:i*w.m+w.n], w.src[i*w.srcLD:])
+	}
+}
+
+func (w *pass) addColumns(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		to := w.dst[i*w.m : i*w.m+w.n]
+		opAdd.apply(to, to, w.src[i*w.srcLD:], nil, numbers{})
+	}
+}
+
 // SumRows writes the sum of the rows of x, rows×n, plus beta times what was
 // there, into dst: the gradient of a bias. The sums are in float64, in an order
 // that is a function of rows and n. β = 0 overwrites dst without reading it.

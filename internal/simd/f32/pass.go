@@ -9,7 +9,7 @@ import (
 // reused with its room and its closures, so that a call allocates nothing.
 type pass struct {
 	dst, src, second, third []float32
-	m, n                    int
+	m, n, srcLD             int
 	number                  float32
 	op                      function
 	images                  Images
