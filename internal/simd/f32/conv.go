@@ -89,10 +89,20 @@ func (c Conv) Forward(y, x, w, bias []float32) {
 	if c.Rows == 0 {
 		return
 	}
-	from, to := grid{c.Height, c.Width, c.In}, grid{c.OutHeight(), c.OutWidth(), c.Out}
 	if bias != nil {
 		checkLen("bias", bias, c.Out)
 	}
+	if c.fewPays() {
+		g := c.newFew(x, y, w, false)
+		defer g.release()
+		g.init, g.beta = bias, 0
+		if bias != nil {
+			g.beta = 1
+		}
+		g.run()
+		return
+	}
+	from, to := grid{c.Height, c.Width, c.In}, grid{c.OutHeight(), c.OutWidth(), c.Out}
 	if c.winogradPays(from, to) {
 		g := tilings.Get()
 		defer g.release()
@@ -125,6 +135,13 @@ func (c Conv) Forward(y, x, w, bias []float32) {
 func (c Conv) InputGrad(dx, dy, w []float32, beta float32) {
 	c.check(dx, dy, w)
 	if c.Rows == 0 {
+		return
+	}
+	if c.fewPays() {
+		g := c.newFew(dx, dy, w, true)
+		defer g.release()
+		g.beta = beta
+		g.run()
 		return
 	}
 	from, to := grid{c.OutHeight(), c.OutWidth(), c.Out}, grid{c.Height, c.Width, c.In}

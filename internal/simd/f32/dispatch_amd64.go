@@ -78,6 +78,14 @@ func winogradOutput(c []float32, row, pixel, height, width int, m []float32, str
 	winogradOutputGo(c, row, pixel, height, width, m, stride, n, bias, d, beta)
 }
 
+func patches(c []float32, ldc int, a []float32, step int, offsets []int, b []float32, n int, d []float32, ldd int, beta float32) {
+	if avx2 {
+		patchesAVX2(first(c), ldc, first(a), step, unsafe.SliceData(offsets), len(offsets), first(b), n, first(d), ldd, beta)
+		return
+	}
+	patchesGo(c, ldc, a, step, offsets, b, n, d, ldd, beta)
+}
+
 func packRows8(dst []float32, stride int, src []float32, ld, k int) {
 	if avx2 {
 		packRows8AVX2(first(dst), stride, first(src), ld, k)

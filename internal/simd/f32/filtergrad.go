@@ -22,6 +22,12 @@ func (c Conv) FilterGrad(dw, x, dy []float32, beta float32) {
 		}
 		return
 	}
+	if c.fewPays() {
+		g := c.newFew(x, dy, nil, c.In > c.Out)
+		defer g.release()
+		g.filterGrad(dw, beta)
+		return
+	}
 	if from, to := (grid{c.Height, c.Width, c.In}), (grid{c.OutHeight(), c.OutWidth(), c.Out}); c.winogradPays(from, to) {
 		g := filterTilings.Get()
 		defer g.release()

@@ -9,6 +9,11 @@ package f32
 //go:noescape
 func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, sb int, c *float32, ldc int, d *float32, ldd int, alpha float32, beta float32)
 
+// patchesAVX2 is patches with AVX2 and FMA.
+//
+//go:noescape
+func patchesAVX2(c *float32, ldc int, a *float32, step int, offsets *int, k int, b *float32, n int, d *float32, ldd int, beta float32)
+
 // dotsAVX2 is dots with AVX2 and FMA.
 //
 //go:noescape

@@ -38,6 +38,30 @@ func maxGo(x []float32) float32 {
 	return m
 }
 
+// patchesGo writes β d plus the products of n patches with a panel b into c, a
+// patch a line of nr values, ldc and ldd values apart. Term k of patch i lies at
+// a[i·step + offsets[k]]. β = 0 does not read d.
+func patchesGo(c []float32, ldc int, a []float32, step int, offsets []int, b []float32, n int, d []float32, ldd int, beta float32) {
+	for i := range n {
+		var sum [nr]float32
+		for k, offset := range offsets {
+			v, row := a[i*step+offset], (*[nr]float32)(b[k*nr:])
+			for j := range sum {
+				sum[j] += v * row[j]
+			}
+		}
+		to := c[i*ldc:][:nr]
+		if beta == 0 {
+			copy(to, sum[:])
+			continue
+		}
+		from := d[i*ldd:][:nr]
+		for j := range to {
+			to[j] = beta*from[j] + sum[j]
+		}
+	}
+}
+
 // momentWidth is the number of channels whose moments are summed at a time.
 const momentWidth = 16
 

@@ -11,6 +11,7 @@ func main() {
 	ConstraintExpr("!purego")
 	tables()
 	tile()
+	patches()
 	dots()
 	packRows8()
 	functions()

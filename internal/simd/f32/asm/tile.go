@@ -120,6 +120,98 @@ func tileRows(rows int) {
 	emit.Done()
 }
 
+// patches emits the products of patches with a panel: the terms of a patch lie
+// at distances that are the same for all.
+func patches() {
+	emit.Kernel("patchesAVX2", "func(c *float32, ldc int, a *float32, step int, offsets *int, k int, b *float32, n int, d *float32, ldd int, beta float32)",
+		"patchesAVX2 is patches with AVX2 and FMA.")
+	c, a, n := emit.Pointer("c"), emit.Pointer("a"), emit.Integer("n")
+	step, offsets := emit.Integer("step"), emit.Pointer("offsets")
+	d := emit.Pointer("d")
+	SHLQ(U8(2), step)
+	low, high := Mem{Base: GP64()}, Mem{Base: GP64()}
+	b, k, ld := Mem{Base: GP64()}, GP64(), GP64()
+	Label("tile")
+	for r := 1; r < mr; r++ {
+		CMPQ(n, U8(r))
+		JEQ(LabelRef(fmt.Sprintf("patches%d", r)))
+	}
+	for r := mr; r > 0; r-- {
+		label := func(name string) string { return fmt.Sprintf("%s%d", name, r) }
+		Label(label("patches"))
+		acc := emit.Vectors(2 * r)
+		for _, v := range acc {
+			VXORPS(v, v, v)
+		}
+		Load(Param("b"), b.Base)
+		XORQ(k, k)
+		Label(label("p"))
+		MOVQ(offsets.Idx(k, 8), low.Base)
+		LEAQ(a.Idx(low.Base, size), low.Base)
+		if r > 3 {
+			LEAQ(low.Idx(step, 2), high.Base)
+			ADDQ(step, high.Base)
+		}
+		bv, av := emit.Vectors(2), YMM()
+		for j := range bv {
+			VMOVUPS(b.Offset(j*lanes*size), bv[j])
+		}
+		for i := range r {
+			base := low
+			if i >= 3 {
+				base = high
+			}
+			if i%3 == 0 {
+				VBROADCASTSS(base, av)
+			} else {
+				VBROADCASTSS(base.Idx(step, uint8(i%3)), av)
+			}
+			for j := range bv {
+				VFMADD231PS(av, bv[j], acc[2*i+j])
+			}
+		}
+		ADDQ(U8(nr*size), b.Base)
+		INCQ(k)
+		count, err := Param("k").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		CMPQ(k, count.Addr)
+		JLT(LabelRef(label("p")))
+		beta, t := broadcast("beta"), zero()
+		VUCOMISS(t.AsX(), beta.AsX())
+		JNE(LabelRef(label("update")))
+		JNP(LabelRef(label("store")))
+		Label(label("update"))
+		Load(Param("ldd"), ld)
+		for i := range r {
+			for j := range 2 {
+				VFMADD231PS(d.Offset(j*lanes*size), beta, acc[2*i+j])
+			}
+			LEAQ(d.Idx(ld, size), d.Base)
+		}
+		Label(label("store"))
+		Load(Param("ldc"), ld)
+		for i := range r {
+			for j := range 2 {
+				VMOVUPS(acc[2*i+j], c.Offset(j*lanes*size))
+			}
+			LEAQ(c.Idx(ld, size), c.Base)
+		}
+		if r == mr {
+			SUBQ(U8(mr), n)
+			JZ(LabelRef("done"))
+			LEAQ(a.Idx(step, 4), a.Base)
+			LEAQ(a.Idx(step, 2), a.Base)
+			JMP(LabelRef("tile"))
+			continue
+		}
+		emit.Done()
+	}
+	Label("done")
+	emit.Done()
+}
+
 // dots emits the kernel of products with two columns: the terms of a sum lie in
 // the lanes of a vector and are added up at the end. 12 FMAs for 8 loads.
 func dots() {
