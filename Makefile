@@ -5,7 +5,7 @@ GO   ?= go
 GOLDEN ?= dialects/testdata
 TOOL := $(GO) tool
 
-.PHONY: demo test conform check fmt-check vet staticcheck generate-check race portable cross bench bench-peers fit build docs-figures catalogue ranking notebooks clean help
+.PHONY: demo test conform check fmt-check vet staticcheck generate-check race portable cross bench bench-peers bench-torch fit build docs-figures catalogue ranking notebooks clean help
 
 demo: ## the main job: a dozen samplers on digits against the exact answer
 	$(GO) run ./cmd/snrlab run compare-digits
@@ -46,6 +46,9 @@ bench: ## kernels and steps beside the measured limits of this machine
 
 bench-peers: ## docs/overhead.md: a step of every solver, beside diffusers and k-diffusion where python3 has them
 	GO="$(GO)" sh scripts/bench-peers.sh
+
+bench-torch: ## the networks of bench/ in torch, which it installs from Debian: forward and training step
+	sh scripts/bench-torch.sh
 
 build: ## bin/snrlab
 	$(GO) build -o bin/snrlab ./cmd/snrlab
