@@ -17,7 +17,7 @@ func (t *Tape[T]) Add(a, b *Var[T]) *Var[T] {
 		return t.vectors("add", a, b, shared(a, b), false)
 	}
 	o := next[add[T]](t)
-	y := t.result(&o.base, a.shape, a, b)
+	y := t.linearResult(&o.base, a.shape, a, b)
 	kernel.Add(y.value, a.Value(), b.Value())
 	return y
 }
@@ -54,7 +54,7 @@ func (t *Tape[T]) Sub(a, b *Var[T]) *Var[T] {
 		return t.vectors("sub", a, t.Scale(b, -1), shared(a, b), false)
 	}
 	o := next[sub[T]](t)
-	y := t.result(&o.base, a.shape, a, b)
+	y := t.linearResult(&o.base, a.shape, a, b)
 	kernel.Sub(y.value, a.Value(), b.Value())
 	return y
 }
@@ -133,7 +133,7 @@ func (t *Tape[T]) Scale(x *Var[T], factor float64) *Var[T] {
 	}
 	o := next[scale[T]](t)
 	o.factor = T(factor)
-	y := t.result(&o.base, x.shape, x)
+	y := t.linearResult(&o.base, x.shape, x)
 	kernel.Scale(y.value, x.Value(), o.factor)
 	return y
 }

@@ -36,6 +36,7 @@ func (t *Tape[T]) Attention(q, k, v *Var[T], heads int, scale float64) *Var[T] {
 		o.scale = 1 / math.Sqrt(float64(o.shape.HeadDim))
 	}
 	y := t.result(&o.base, q.shape, q, k, v)
+	y.kept = true
 	lse := t.save(&o.base, 0, rows*heads*q.shape[1])
 	kernel.AttentionForward(o.shape, o.scale, y.value, lse, q.Value(), k.Value(), v.Value())
 	t.done(&o.base)

@@ -27,7 +27,7 @@ func (t *Tape[T]) Concat(xs ...*Var[T]) *Var[T] {
 		return t.fail("concat: %v has no last axis, or nothing along it: %w", xs[0].Shape(), ErrShape)
 	}
 	o := next[concat[T]](t)
-	y := t.result(&o.base, t.shape(front, last), xs...)
+	y := t.linearResult(&o.base, t.shape(front, last), xs...)
 	o.each(func(x *Var[T], from, n, rows int) {
 		kernel.CopyColumns(y.value[from:], last, x.Value(), n, rows, n)
 	})
@@ -41,7 +41,7 @@ type concat[T Float] struct{ base[T] }
 func (o *concat[T]) each(f func(x *Var[T], from, n, rows int)) {
 	from := 0
 	_, last := split(o.y.shape)
-	rows := len(o.y.value) / last
+	rows := o.y.Len() / last
 	for _, x := range o.in {
 		if x == nil {
 			break
@@ -88,7 +88,7 @@ func (t *Tape[T]) Slice(x *Var[T], from, to int) *Var[T] {
 	}
 	o := next[slice[T]](t)
 	o.from, o.n, o.last, o.rows = from, to-from, last, x.Len()/last
-	y := t.result(&o.base, t.shape(front, o.n), x)
+	y := t.linearResult(&o.base, t.shape(front, o.n), x)
 	o.apply(y.value, x.Value())
 	return y
 }

@@ -23,7 +23,7 @@ func (t *Tape[T]) Dropout(x *Var[T], p float64, keys []rng.Key) *Var[T] {
 		return t.fail("dropout: x is %v with %d keys: expected one for each row: %w", x.Shape(), len(keys), ErrShape)
 	}
 	o := next[dropout[T]](t)
-	y := t.result(&o.base, x.shape, x)
+	y := t.linearResult(&o.base, x.shape, x)
 	mask := t.save(&o.base, 0, x.Len())
 	kernel.DropoutMask(mask, size, p, keys)
 	kernel.Mul(y.value, x.Value(), mask)

@@ -16,7 +16,7 @@ func (t *Tape[T]) Embedding(table *Var[T], ids []int) *Var[T] {
 	}
 	o := next[embedding[T]](t)
 	o.ids, o.dim = append(o.ids[:0], ids...), table.shape[1]
-	y := t.result(&o.base, t.shape(nil, len(ids), o.dim), table)
+	y := t.linearResult(&o.base, t.shape(nil, len(ids), o.dim), table)
 	o.apply(y.value, table.Value())
 	return y
 }

@@ -33,7 +33,7 @@ func (t *Tape[T]) Permute(x *Var[T], axes ...int) *Var[T] {
 	for i, a := range axes {
 		o.sides[i], o.strides[i] = x.shape[a], strides[a]
 	}
-	y := t.result(&o.base, o.sides[:n], x)
+	y := t.linearResult(&o.base, o.sides[:n], x)
 	for o.axes > 0 && axes[o.axes-1] == o.axes-1 { // the last axes stay: whole runs are copied
 		o.axes--
 		o.run *= o.sides[o.axes]
@@ -52,7 +52,7 @@ type permute[T Float] struct {
 
 // each calls f with where a run is in x, for all runs of the result in order.
 func (o *permute[T]) each(f func(at int)) {
-	if len(o.y.value) == 0 {
+	if o.y.Len() == 0 {
 		return
 	}
 	place, at := [maxAxes]int{}, 0

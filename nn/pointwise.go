@@ -41,6 +41,7 @@ func (t *Tape[T]) apply(name string, f *kernel.Function, x *Var[T]) *Var[T] {
 	o := next[pointwise[T]](t)
 	o.f = f
 	y := t.result(&o.base, x.shape, x)
+	y.kept = true // the slope of e^x is e^x
 	kernel.Apply(f, y.value, x.Value())
 	return y
 }

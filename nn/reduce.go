@@ -37,7 +37,7 @@ func (t *Tape[T]) RowMean(x *Var[T]) *Var[T] {
 func (t *Tape[T]) reduce(x *Var[T], shape []int, size int, factor T) *Var[T] {
 	o := next[reduction[T]](t)
 	o.shape, o.factor = kernel.Images{Rows: shape[0], Pixels: size, Channels: 1}, factor
-	y := t.result(&o.base, shape, x)
+	y := t.linearResult(&o.base, shape, x)
 	o.apply(y.value, x.Value())
 	return y
 }

@@ -15,7 +15,7 @@ func (t *Tape[T]) Upsample(x *Var[T]) *Var[T] {
 	o := next[resample[T]](t)
 	o.shape = kernel.Resample{Rows: x.shape[0], Height: 2 * x.shape[1], Width: 2 * x.shape[2], Channels: x.shape[3], Factor: 2}
 	o.shrinks = false
-	y := t.result(&o.base, t.shape(nil, x.shape[0], o.shape.Height, o.shape.Width, x.shape[3]), x)
+	y := t.linearResult(&o.base, t.shape(nil, x.shape[0], o.shape.Height, o.shape.Width, x.shape[3]), x)
 	o.apply(y.value, x.Value())
 	return y
 }
@@ -33,7 +33,7 @@ func (t *Tape[T]) AvgPool(x *Var[T], k int) *Var[T] {
 	o := next[resample[T]](t)
 	o.shape = kernel.Resample{Rows: x.shape[0], Height: x.shape[1], Width: x.shape[2], Channels: x.shape[3], Factor: k}
 	o.shrinks = true
-	y := t.result(&o.base, t.shape(nil, x.shape[0], x.shape[1]/k, x.shape[2]/k, x.shape[3]), x)
+	y := t.linearResult(&o.base, t.shape(nil, x.shape[0], x.shape[1]/k, x.shape[2]/k, x.shape[3]), x)
 	o.apply(y.value, x.Value())
 	return y
 }

@@ -41,7 +41,7 @@ func (t *Tape[T]) Rotary(x *Var[T], r Rotary) *Var[T] {
 	}
 	o := next[rotary[T]](t)
 	o.turn(r, x.shape[1], channels/r.Heads)
-	y := t.result(&o.base, x.shape, x)
+	y := t.linearResult(&o.base, x.shape, x)
 	o.apply(y.value, x.Value(), 1)
 	return y
 }

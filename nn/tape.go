@@ -19,8 +19,8 @@ var ErrShape = errors.New("shapes do not fit")
 // It owns the arrays of all results and serves one goroutine. The zero value is
 // ready.
 type Tape[T Float] struct {
-	// Inference says that no derivative will be asked for. [Tape.Free] then
-	// gives memory back.
+	// Inference says that no derivative will be asked for, so that nothing is
+	// kept for one.
 	Inference bool
 
 	ops   []operation[T] // in the order of computation; from used on, room for reuse
@@ -45,6 +45,7 @@ type Var[T Float] struct {
 	param   *Param[T]
 	wants   bool // its gradient is wanted, or that of something it was made from
 	leaf    bool // not a result
+	kept    bool // derivatives read its values
 }
 
 // An operation has computed its result and can differentiate it.
@@ -139,11 +140,11 @@ func (t *Tape[T]) Reshape(x *Var[T], shape ...int) *Var[T] {
 	return v
 }
 
-// Free gives back the memory of a result that is not needed any more, if the
-// tape is for inference. Neither it nor what Reshape and Stop made of it may be
-// used after.
+// Free says that a result is needed no more by the caller. Its memory is given
+// back, unless a derivative will read it. Neither it nor what Reshape and Stop
+// made of it may be used after.
 func (t *Tape[T]) Free(x *Var[T]) {
-	if x == nil || x.root == nil || x.tape != t || !t.Inference || x.root.leaf {
+	if x == nil || x.root == nil || x.tape != t || x.root.leaf || x.root.kept && !t.Inference {
 		return
 	}
 	t.pool.put(x.root.value)
@@ -159,7 +160,13 @@ func (v *Var[T]) Shape() []int {
 }
 
 // Len is the number of numbers in v.
-func (v *Var[T]) Len() int { return len(v.Value()) }
+func (v *Var[T]) Len() int {
+	if v == nil || v.root == nil {
+		return 0
+	}
+	n, _ := product(v.shape)
+	return n
+}
 
 // Value is the array of v, in the tape's memory.
 func (v *Var[T]) Value() []T {
@@ -264,7 +271,7 @@ func (t *Tape[T]) into(v *Var[T]) (g []T, beta T) {
 		return r.param.into()
 	}
 	if r.grad == nil {
-		r.grad = t.pool.get(len(r.value))
+		r.grad = t.pool.get(r.Len())
 		return r.grad, 0
 	}
 	return r.grad, 1
@@ -371,7 +378,7 @@ func (t *Tape[T]) JVP(tangents ...Tangent[T]) error {
 	for _, o := range t.ops[:t.used] {
 		b := o.core()
 		if slices.ContainsFunc(b.in[:], func(v *Var[T]) bool { return v.Tangent() != nil }) {
-			dst := t.pool.get(len(b.y.value))
+			dst := t.pool.get(b.y.Len())
 			o.forward(t, dst)
 			b.y.tangent = dst
 		}
@@ -467,8 +474,20 @@ func next[O any, P interface {
 }
 
 // result gives the operation its inputs and a result of the given shape, whose
-// values are arbitrary.
+// values are arbitrary. Derivatives may read the inputs, but not the result unless
+// it is marked as kept.
 func (t *Tape[T]) result(b *base[T], shape []int, inputs ...*Var[T]) *Var[T] {
+	for _, v := range inputs {
+		if v != nil {
+			v.root.kept = true
+		}
+	}
+	return t.linearResult(b, shape, inputs...)
+}
+
+// linearResult is result for operations that are linear in their inputs together:
+// derivatives do not read them.
+func (t *Tape[T]) linearResult(b *base[T], shape []int, inputs ...*Var[T]) *Var[T] {
 	y := t.name(shape)
 	b.in = [maxInputs]*Var[T]{}
 	copy(b.in[:], inputs)

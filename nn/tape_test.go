@@ -298,8 +298,41 @@ func TestInference_Reuse(t *testing.T) {
 	if now := tape.Bytes(); now != bytes {
 		t.Errorf("%d bytes at depth 2 and %d at depth 30", bytes, now)
 	}
-	tape.Inference = false // nothing is freed then, and the values are the same
+	tape.Inference = false // what derivatives read is kept then, and the values are the same
 	if kept := run(30); !slices.Equal(kept, deep) {
 		t.Error("values for inference differ from those for training")
+	}
+}
+
+// In training Free gives back what no derivative reads.
+func TestFree_Training(t *testing.T) {
+	x := normals(2*8*8*4, 1)
+	step := func(free bool) (grad []float32, bytes int) {
+		var tape nn.Tape[float32]
+		in := tape.Input(x, 2, 8, 8, 4)
+		h := in
+		for range 6 {
+			a := tape.Tanh(h) // reads its input and its result
+			b := tape.Add(a, h)
+			c := tape.Scale(b, 0.5)
+			if free {
+				tape.Free(a)
+				tape.Free(b)
+				tape.Free(h)
+			}
+			h = c
+		}
+		if err := tape.Backward(tape.Sum(h), nil); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(in.Grad()), tape.Bytes()
+	}
+	want, all := step(false)
+	got, some := step(true)
+	if !slices.Equal(got, want) {
+		t.Error("gradients differ where results were freed")
+	}
+	if some >= all-4*len(x)*4 { // one of three arrays a round, for five rounds or more
+		t.Errorf("%d bytes, and %d without Free", some, all)
 	}
 }

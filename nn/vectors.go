@@ -54,12 +54,13 @@ func (t *Tape[T]) vectors(name string, x, v *Var[T], shape kernel.Images, produc
 	}
 	o := next[withVectors[T]](t)
 	o.shape, o.product = shape, product
-	y := t.result(&o.base, x.shape, x, v)
 	if product {
+		y := t.result(&o.base, x.shape, x, v)
 		kernel.MulVectors(shape, y.value, x.Value(), v.Value())
-	} else {
-		kernel.AddVectors(shape, y.value, x.Value(), v.Value())
+		return y
 	}
+	y := t.linearResult(&o.base, x.shape, x, v)
+	kernel.AddVectors(shape, y.value, x.Value(), v.Value())
 	return y
 }
 

@@ -48,6 +48,7 @@ type Case struct {
 //   - ⟨v, J u⟩ = ⟨Jᵀ v, u⟩, which the two modes compute in different ways;
 //   - that gradients of an input that is used twice add up;
 //   - that VJP and Backward agree to the bit;
+//   - that derivatives are the same where inputs and result have been freed;
 //   - float32 against float64, values and gradients;
 //   - rows alone and in the batch, and one or two workers, to the bit;
 //   - that a tape that does the same again allocates nothing.
@@ -208,11 +209,50 @@ func derivatives(t *testing.T, c Case, in, u [][]float64, v []float64) {
 			}
 		}
 	}
+	freed(t, c, in, u, v, ju, once)
 	if last := gradients(tape.Backward, y); fmt.Sprint(last) != fmt.Sprint(once) {
 		t.Fatalf("Backward gives %v and VJP %v", last, once)
 	}
 	if err := tape.VJP(y, v); err == nil {
 		t.Fatal("VJP after Backward gave no error")
+	}
+}
+
+// freed checks that derivatives do not read what Free has given back.
+func freed(t *testing.T, c Case, in, u [][]float64, v, ju []float64, vj [][]float64) {
+	t.Helper()
+	var tape nn.Tape[float64]
+	vars := put(&tape, c, in)
+	var copies []*nn.Var[float64]
+	var tangents []nn.Tangent[float64]
+	for i, x := range vars {
+		copies = append(copies, tape.Scale(x, 1))
+		tangents = append(tangents, nn.Tangent[float64]{Of: x, Change: u[i]})
+	}
+	inner := c.F64(&tape, copies)
+	y := tape.Scale(inner, 1)
+	for _, x := range append(copies, inner) {
+		tape.Free(x)
+	}
+	for i := range 8 { // whatever was given back is written to
+		for _, x := range vars {
+			tape.Scale(x, float64(i))
+		}
+		tape.Scale(y, float64(i))
+	}
+	if err := tape.JVP(tangents...); err != nil {
+		t.Fatal(err)
+	}
+	if now := y.Tangent(); now != nil && !slices.Equal(now, ju) {
+		t.Fatalf("J u is %v where inputs and result were freed, expected %v", now, ju)
+	}
+	if err := tape.Backward(y, v); err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range vars {
+		if g := x.Grad(); g != nil && !slices.Equal(g, vj[i]) {
+			t.Fatalf("the gradient of input %d is %v where inputs and result were freed, expected %v", i, g, vj[i])
+		}
 	}
 }
 
