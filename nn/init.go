@@ -33,6 +33,17 @@ func XavierUniform(fanIn, fanOut int, gain float64) Init {
 	return Init{Spread: gain * math.Sqrt(6/float64(fanIn+fanOut))}
 }
 
+// XavierNormal has deviation gain·√(2/(fanIn + fanOut)) [glorot2010].
+func XavierNormal(fanIn, fanOut int, gain float64) Init {
+	return Normal(gain * math.Sqrt(2/float64(fanIn+fanOut)))
+}
+
+// KaimingUniform is uniform on ±gain·√(3/fanIn) [he2015]; UniformFanIn has gain
+// 1/√3.
+func KaimingUniform(fanIn int, gain float64) Init {
+	return Init{Spread: gain * math.Sqrt(3/float64(fanIn))}
+}
+
 // KaimingNormal has deviation gain/√fanIn [he2015]; gain √2 keeps the variance
 // through ReLU.
 func KaimingNormal(fanIn int, gain float64) Init {

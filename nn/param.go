@@ -155,6 +155,19 @@ func (ps Params[T]) Make() {
 	}
 }
 
+// same reports the first parameter of others that differs in name or shape.
+func (ps Params[T]) same(others Params[T]) error {
+	if len(ps) != len(others) {
+		return fmt.Errorf("nn: expected %d parameters, got %d: %w", len(ps), len(others), ErrShape)
+	}
+	for i, p := range ps {
+		if q := others[i]; p.name != q.name || !slices.Equal(p.shape, q.shape) {
+			return fmt.Errorf("nn: expected parameter %s of shape %v, got %s of %v: %w", p.name, p.shape, q.name, q.shape, ErrShape)
+		}
+	}
+	return nil
+}
+
 // A Scope is a place in a tree of modules, where parameters get their names and
 // first values. A parameter's first value depends on its name and the key alone.
 type Scope[T Float] struct {
