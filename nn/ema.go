@@ -100,7 +100,7 @@ func (a HalfLifeAverage) Validate() error {
 func (a HalfLifeAverage) String() string { return Averages().Format("half-life", a) }
 
 // PowerAverage weighs the values θ(τ) of a training of t images by a power of τ
-// [karras2024ema] (eq. 1 to 3):
+// [karras2024ema] (eq. 1 and 2):
 //
 //	∫₀ᵗ τ^γ θ(τ) dτ / ∫₀ᵗ τ^γ dτ,  β = (1 − n/t)^(γ+1) over a step of n images to t.
 //
@@ -186,6 +186,9 @@ func NewEMA[T Float](params Params[T], average Average) (*EMA[T], error) {
 		return nil, fmt.Errorf("nn: an EMA needs an average: expected constant, warmup, half-life or power")
 	}
 	if err := average.Validate(); err != nil {
+		return nil, err
+	}
+	if err := params.made(); err != nil {
 		return nil, err
 	}
 	e := &EMA[T]{params: params, average: average, mean: make([][]float64, len(params))}

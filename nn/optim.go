@@ -80,6 +80,9 @@ func NewOptimiser[T Float](params Params[T], rule Rule, rate Rate) (*Optimiser[T
 	if err := rate.Validate(); err != nil {
 		return nil, err
 	}
+	if err := params.made(); err != nil {
+		return nil, err
+	}
 	o := &Optimiser[T]{params: slices.Clone(params), rule: rule, rate: rate, slots: make([]slot[T], len(params))}
 	for i, p := range params {
 		o.slots[i].moments = make([][]T, len(rule.moments()))

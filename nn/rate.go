@@ -83,7 +83,7 @@ func (r CosineRate) Validate() error {
 // String prints the rate as ParseRate reads it.
 func (r CosineRate) String() string { return Rates().Format("cosine", r) }
 
-// InverseSqrtRate is Peak/√max(1, k/From) [karras2024ema].
+// InverseSqrtRate is Peak/√max(1, k/From) after k steps [karras2024ema].
 type InverseSqrtRate struct {
 	Peak float64 `json:"peak"`
 	From int     `json:"from"`

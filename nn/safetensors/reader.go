@@ -137,7 +137,13 @@ func (r *Reader) Info(name string) (Info, error) {
 // Match holds the file to having exactly the given tensors, in numbers of
 // floating point of the given shapes. The error names all that are missing, all
 // that are left over, and each shape that differs, up to a few.
-func (r *Reader) Match(params []Param) error {
+func (r *Reader) Match(params []Param) error { return r.match(params, false) }
+
+// Contains holds the file to having the given tensors, as [Reader.Match], among
+// others.
+func (r *Reader) Contains(params []Param) error { return r.match(params, true) }
+
+func (r *Reader) match(params []Param, others bool) error {
 	want := make(map[string]bool, len(params))
 	var missing, wrong, extra []string
 	for _, p := range params {
@@ -156,7 +162,7 @@ func (r *Reader) Match(params []Param) error {
 		}
 	}
 	for _, i := range r.infos {
-		if !want[i.Name] {
+		if !want[i.Name] && !others {
 			extra = append(extra, fmt.Sprintf("%q of shape %v was not expected", i.Name, i.Shape))
 		}
 	}

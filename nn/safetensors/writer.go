@@ -26,6 +26,8 @@ type Entry struct {
 	Shape []int
 	// Values are the elements, row-major: []float32 or []float64 for the dtypes
 	// of floating point, []byte as they will stand in the file for the others.
+	// func() []float32 and func() []float64 give the elements when their turn to
+	// be written comes, and may use the memory of the entry before again.
 	Values any
 }
 
@@ -68,6 +70,8 @@ func (e Entry) bytes() (int64, error) {
 	}
 	n, float := 0, true
 	switch v := e.Values.(type) {
+	case func() []float32, func() []float64:
+		n = int(want) / e.DType.Size() // held to it when they come
 	case []float32:
 		n = len(v)
 	case []float64:
@@ -78,7 +82,7 @@ func (e Entry) bytes() (int64, error) {
 			n = -1
 		}
 	default:
-		return 0, fmt.Errorf("values are %T: expected []float32, []float64 or []byte", v)
+		return 0, fmt.Errorf("values are %T: expected []float32, []float64, a function that returns one of these, or []byte", v)
 	}
 	if float != e.DType.Float() {
 		return 0, fmt.Errorf("values are %T, which %v is not written from", e.Values, e.DType)
@@ -122,6 +126,10 @@ func Write(w io.Writer, entries []Entry, meta map[string]string, options Options
 			err = writeFloats(w, v, e, options.Finite)
 		case []float64:
 			err = writeFloats(w, v, e, options.Finite)
+		case func() []float32:
+			err = writeFloats(w, v(), e, options.Finite)
+		case func() []float64:
+			err = writeFloats(w, v(), e, options.Finite)
 		case []byte:
 			_, err = w.Write(v)
 		}
@@ -206,6 +214,9 @@ func encodeHeader(entries []Entry, meta map[string]string) ([]byte, error) {
 
 // writeFloats writes values in the dtype of e.
 func writeFloats[T float32 | float64](w io.Writer, values []T, e Entry, f Finite) error {
+	if want, err := byteSize(e.DType, e.Shape); err != nil || want != int64(len(values))*int64(e.DType.Size()) {
+		return fmt.Errorf("%w: %d values do not have the shape %v", ErrTensor, len(values), e.Shape)
+	}
 	const block = 1 << 12 // elements between writes
 	buf := make([]byte, 0, min(block, len(values))*e.DType.Size())
 	for k, x := range values {
