@@ -105,8 +105,13 @@ func (o *slice[T]) apply(dst, x []T) {
 }
 
 func (o *slice[T]) backward(t *Tape[T]) {
-	dx := t.added(o.in[0])
-	if o.rows > 0 {
+	dx, keep := t.into(o.in[0])
+	switch {
+	case o.rows == 0:
+	case keep == 0:
+		clear(dx)
+		kernel.CopyColumns(dx[o.from:], o.last, o.y.grad, o.n, o.rows, o.n)
+	default:
 		kernel.AddColumns(dx[o.from:], o.last, o.y.grad, o.n, o.rows, o.n)
 	}
 }

@@ -1,6 +1,10 @@
 package nn
 
-import "math"
+import (
+	"math"
+
+	"snrlab/nn/internal/kernel"
+)
 
 // Rotary says how [Tape.Rotary] turns queries and keys by their places.
 type Rotary struct {
@@ -42,7 +46,7 @@ func (t *Tape[T]) Rotary(x *Var[T], r Rotary) *Var[T] {
 	o := next[rotary[T]](t)
 	o.turn(r, x.shape[1], channels/r.Heads)
 	y := t.linearResult(&o.base, x.shape, x)
-	o.apply(y.value, x.Value(), 1)
+	kernel.Rotate(y.value, x.Value(), o.cosine, o.sine, o.d, r.Heads, false)
 	return y
 }
 
@@ -76,24 +80,11 @@ func (o *rotary[T]) turn(r Rotary, tokens, d int) {
 	}
 }
 
-// apply writes x turned, forwards with direction 1 and backwards with −1, into
-// dst, which may be x.
-func (o *rotary[T]) apply(dst, x []T, direction T) {
-	for at := 0; at < len(x); at += o.d {
-		token := at / (o.d * o.options.Heads) % o.tokens
-		cosine, sine := o.cosine[token*o.d/2:(token+1)*o.d/2], o.sine[token*o.d/2:(token+1)*o.d/2]
-		from, to := x[at:at+o.d], dst[at:at+o.d]
-		for i, c := range cosine {
-			s := direction * sine[i]
-			a, b := from[2*i], from[2*i+1]
-			to[2*i], to[2*i+1] = a*c-b*s, a*s+b*c
-		}
-	}
-}
-
 func (o *rotary[T]) backward(t *Tape[T]) {
-	o.apply(o.y.grad, o.y.grad, -1)
+	kernel.Rotate(o.y.grad, o.y.grad, o.cosine, o.sine, o.d, o.options.Heads, true)
 	t.hand(o.in[0], o.y)
 }
 
-func (o *rotary[T]) forward(_ *Tape[T], dst []T) { o.apply(dst, o.in[0].Tangent(), 1) }
+func (o *rotary[T]) forward(_ *Tape[T], dst []T) {
+	kernel.Rotate(dst, o.in[0].Tangent(), o.cosine, o.sine, o.d, o.options.Heads, false)
+}

@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"snrlab/nn"
 	"snrlab/nn/nntest"
+	"snrlab/rng"
 )
 
 // size draws a small size, 1 often enough.
@@ -160,5 +162,42 @@ func TestPatches_Property(t *testing.T) {
 	}
 	if back := tape.Unpatch(y, 2, 4, 2); !slices.Equal(back.Value(), image) || !slices.Equal(back.Shape(), []int{1, 2, 4, 2}) {
 		t.Errorf("%v of shape %v, expected the image", back.Value(), back.Shape())
+	}
+}
+
+// Arrays large enough to be split over processors, by one and by two of them.
+func TestLarge_Invariant(t *testing.T) {
+	const rows, tokens, channels = 2, 1024, 64
+	x := normals(rows*tokens*channels, 1)
+	keys := []rng.Key{rng.New(1), rng.New(2)}
+	run := func(procs int) [][]float32 {
+		before := runtime.GOMAXPROCS(procs)
+		defer runtime.GOMAXPROCS(before)
+		var tape nn.Tape[float32]
+		in := tape.Input(x, rows, tokens, channels)
+		h := tape.Concat(tape.Slice(in, 0, 40), tape.Slice(in, 8, 64))
+		h = tape.Dropout(tape.Rotary(h, nn.Rotary{Heads: 2}), 0.3, keys)
+		value := slices.Clone(h.Value())
+		loss := tape.WeightedMeanSquare(h, tape.Scale(h, 0.25), tape.Constant([]float32{1, 3}, rows))
+		first := slices.Clone(loss.Value())
+		if err := tape.Backward(loss, nil); err != nil {
+			t.Fatal(err)
+		}
+		return [][]float32{value, first, slices.Clone(in.Grad())}
+	}
+	one, two := run(1), run(2)
+	for i := range one {
+		if !slices.Equal(one[i], two[i]) {
+			t.Errorf("array %d has other bits with two workers than with one", i)
+		}
+	}
+	// Without dropout and rotation, columns are where they belong.
+	var tape nn.Tape[float32]
+	in := tape.Constant(x, rows, tokens, channels)
+	y := tape.Concat(tape.Slice(in, 0, 40), tape.Slice(in, 8, 64)).Value()
+	for i := range rows * tokens {
+		if !slices.Equal(y[i*96:i*96+40], x[i*64:i*64+40]) || !slices.Equal(y[i*96+40:(i+1)*96], x[i*64+8:(i+1)*64]) {
+			t.Fatalf("token %d is not in its place", i)
+		}
 	}
 }
