@@ -241,15 +241,15 @@ func (w *pass) rowSums(r int) (sum, product []float64) {
 // storeSums writes the sums of row r into mean and rstd, where they are not nil.
 func (w *pass) storeSums(r int) {
 	sum, product := w.rowSums(r)
-	n := len(sum)
-	for c := range n {
-		if w.mean != nil {
-			w.mean[r*n+c] = float32(sum[c])
-		}
-		if w.rstd != nil {
-			w.rstd[r*n+c] = float32(product[c])
+	store := func(dst []float32, sums []float64) {
+		if dst != nil {
+			for c, v := range sums {
+				dst[r*len(sums)+c] = float32(v)
+			}
 		}
 	}
+	store(w.mean, sum)
+	store(w.rstd, product)
 }
 
 // channelSums writes the sums of the pixels of x and of x·y into sum and product,
