@@ -19,8 +19,8 @@ func conformCommand() *cli.Command {
 		Name:      "conform",
 		Usage:     "run recorded cases of other programs through our solvers and compare every number",
 		ArgsUsage: "PATH ...",
-		Description: "PATH is a golden file or a folder of them. One line a case says what was furthest off, a table\n" +
-			"sums the samplers up. Exits with 1 if a case fails and with 2 if a file cannot be read.",
+		Description: "PATH is a golden file, the folder of a recorded network, or a folder of these. One line a case says\n" +
+			"what was furthest off, a table sums the samplers up. Exits with 1 if a case fails and with 2 if a file cannot be read.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "problems", Usage: "take the distributions from `FILE`; the problems.json beside the cases or one folder up otherwise"},
 			jsonFlag(),

@@ -10,7 +10,7 @@
 // Differs from diffusers: angles of the features of time and the softmax of
 // attention are not rounded to float32 in a network of float64, nor the angles in
 // one of float32, where those of time 999 are off by 3e-5. That changes an output
-// by about 1e-6 of its deviation.
+// by up to 6e-6 of its deviation.
 //
 // References:
 //
