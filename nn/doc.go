@@ -31,6 +31,9 @@
 //	[he2015]         He, Zhang, Ren, Sun. Delving Deep into Rectifiers:
 //	                 Surpassing Human-Level Performance on ImageNet
 //	                 Classification. ICCV 2015. arXiv:1502.01852.
+//	[karras2022]     Karras, Aittala, Aila, Laine. Elucidating the Design Space
+//	                 of Diffusion-Based Generative Models. NeurIPS 2022.
+//	                 arXiv:2206.00364.
 //	[karras2024ema]  Karras, Aittala, Lehtinen, Hellsten, Aila, Laine. Analyzing
 //	                 and Improving the Training Dynamics of Diffusion Models.
 //	                 CVPR 2024. arXiv:2312.02696.

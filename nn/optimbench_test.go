@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -58,5 +59,56 @@ func BenchmarkOptimiser(b *testing.B) {
 				b.ReportMetric(float64(4*c.moved*ps.Len())/best.Seconds()/1e9, "GB/s-best")
 			})
 		}
+	}
+}
+
+// BenchmarkEMA measures an update of an average of 35 million numbers: float32
+// values are read, float64 averages read and written.
+func BenchmarkEMA(b *testing.B) {
+	s := NewScope[float32](rng.New(1))
+	for i := range 59 {
+		s.Param(fmt.Sprint("filter", i), Ones, 256, 256, 3, 3)
+	}
+	ps := s.Params()
+	e, err := NewEMA(ps, PowerAverage{Std: 0.1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		start := time.Now()
+		if err := e.Update(1); err != nil {
+			b.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(float64((4+8+8)*ps.Len())/best.Seconds()/1e9, "GB/s-best")
+}
+
+// BenchmarkSave measures the writing and reading of a checkpoint of 6 million
+// numbers, of which nearly all are of filters.
+func BenchmarkSave(b *testing.B) {
+	s := NewScope[float32](rng.New(1))
+	for i := range 10 {
+		s.Param(fmt.Sprint("filter", i), Normal(1), 256, 256, 3, 3)
+	}
+	ps := s.Params()
+	path := filepath.Join(b.TempDir(), "net.safetensors")
+	for _, c := range []struct {
+		name string
+		do   func() error
+	}{
+		{"save", func() error { return Save(path, ps, SaveOptions{}) }},
+		{"load", func() error { return Load(path, ps, LoadOptions{}) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(4 * ps.Len()))
+			for b.Loop() {
+				if err := c.do(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

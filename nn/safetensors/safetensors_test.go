@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -498,4 +499,45 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("written twice, differently (%v)", err)
 		}
 	})
+}
+
+// Elements that come when it is their turn are as those that are there, and are
+// held to the shape.
+func TestWrite_Lazy(t *testing.T) {
+	room := make([]float32, 3)
+	fill := func(n int, v float32) func() []float32 {
+		return func() []float32 {
+			for i := range room {
+				room[i] = v
+			}
+			return room[:n]
+		}
+	}
+	var lazy, ready bytes.Buffer
+	if err := Write(&lazy, []Entry{
+		{Name: "a", DType: F32, Shape: []int{3}, Values: fill(3, 1)},
+		{Name: "b", DType: F16, Shape: []int{2, 1}, Values: fill(2, 2)},
+		{Name: "c", DType: F64, Shape: []int{1}, Values: func() []float64 { return []float64{3} }},
+	}, nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(&ready, []Entry{
+		{Name: "a", DType: F32, Shape: []int{3}, Values: []float32{1, 1, 1}},
+		{Name: "b", DType: F16, Shape: []int{2, 1}, Values: []float32{2, 2}},
+		{Name: "c", DType: F64, Shape: []int{1}, Values: []float64{3}},
+	}, nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(lazy.Bytes(), ready.Bytes()) {
+		t.Error("the files differ")
+	}
+	for _, e := range []Entry{
+		{Name: "a", DType: F32, Shape: []int{2}, Values: fill(3, 1)},
+		{Name: "a", DType: F32, Shape: []int{3}, Values: fill(0, 1)},
+		{Name: "a", DType: U8, Shape: []int{3}, Values: fill(3, 1)},
+	} {
+		if err := Write(io.Discard, []Entry{e}, nil, Options{}); !errors.Is(err, ErrTensor) {
+			t.Errorf("%v of shape %v: %v", e.DType, e.Shape, err)
+		}
+	}
 }
