@@ -2,7 +2,6 @@ package unet
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,22 +76,8 @@ func Read[T nn.Float](c Config, r *safetensors.Reader) (*Net[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	stored := make([]safetensors.Param, len(n.params))
-	for i, p := range n.params {
-		stored[i] = find(r, p.Name(), p.Shape())
-	}
-	if err := r.Match(stored); err != nil {
-		return nil, fmt.Errorf("unet: the weights do not fit the configuration: %w", err)
-	}
-	n.params.Make() // as much as the file has
-	for i, p := range n.params {
-		x := make([]T, len(p.Value()))
-		if err := safetensors.ReadInto(r, stored[i].Name, x); err != nil {
-			return nil, fmt.Errorf("unet: %w", err)
-		}
-		if err := p.Set(x); err != nil {
-			return nil, err
-		}
+	if err := nn.Read(r, n.params, nn.LoadOptions{Stored: find}); err != nil {
+		return nil, fmt.Errorf("unet: %w", err)
 	}
 	return n, nil
 }
@@ -109,8 +94,8 @@ var earlier = []struct{ now, before string }{
 // find tells the name and shape that a file has for a parameter, or those of
 // now where it has neither. Attention's linear layers once were convolutions of
 // 1×1.
-func find(r *safetensors.Reader, name string, shape []int) safetensors.Param {
-	want := safetensors.Param{Name: name, Shape: shape}
+func find(r *safetensors.Reader, want safetensors.Param) safetensors.Param {
+	name, shape := want.Name, want.Shape
 	for _, e := range earlier {
 		if !strings.Contains(name, e.now) {
 			continue
@@ -137,20 +122,6 @@ func has(r *safetensors.Reader, name string) bool {
 // there is none: weights in F32, of a float64 network in F64. Each file appears
 // whole or not at all, the configuration last.
 func (n *Net[T]) Save(folder string) error {
-	dtype := safetensors.F32
-	if _, double := any(T(0)).(float64); double {
-		dtype = safetensors.F64
-	}
-	var entries []safetensors.Entry
-	var err error
-	for _, p := range n.params {
-		e, ferr := safetensors.Floats(p.Name(), dtype, p.Dense())
-		err = errors.Join(err, ferr)
-		entries = append(entries, e)
-	}
-	if err != nil {
-		return fmt.Errorf("unet: %w", err)
-	}
 	text, err := n.config.file()
 	if err != nil {
 		return fmt.Errorf("unet: %w", err)
@@ -158,7 +129,7 @@ func (n *Net[T]) Save(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
-	if err := safetensors.WriteFile(filepath.Join(folder, WeightsFile), entries, map[string]string{"format": "pt"}, safetensors.Options{}); err != nil {
+	if err := nn.Save(filepath.Join(folder, WeightsFile), n.params, nn.SaveOptions{}); err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
 	if err := runfile.WriteFile(filepath.Join(folder, ConfigFile), func(w io.Writer) error {
