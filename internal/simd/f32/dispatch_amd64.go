@@ -38,12 +38,12 @@ func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top
 	winogradInputGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilter(dst []float32, stride int, src []float32, ld, n int, room *transformRoom) {
+func winogradFilter(dst []float32, stride int, src []float32, ld, run, row, n int, room *transformRoom) {
 	if avx2 {
-		winogradFilterAVX2(first(dst), stride, first(src), ld, n, room)
+		winogradFilterAVX2(first(dst), stride, first(src), ld, run, row, n, room)
 		return
 	}
-	winogradFilterGo(dst, stride, src, ld, n)
+	winogradFilterGo(dst, stride, src, ld, run, row, n)
 }
 
 func winogradOutputGrad(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, room *transformRoom) {

@@ -12,8 +12,8 @@ func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top
 	winogradInputGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
-func winogradFilter(dst []float32, stride int, src []float32, ld, n int, _ *transformRoom) {
-	winogradFilterGo(dst, stride, src, ld, n)
+func winogradFilter(dst []float32, stride int, src []float32, ld, run, row, n int, _ *transformRoom) {
+	winogradFilterGo(dst, stride, src, ld, run, row, n)
 }
 
 func winogradOutputGrad(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, _ *transformRoom) {

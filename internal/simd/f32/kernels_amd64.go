@@ -202,7 +202,7 @@ func winogradInputAVX2(dst *float32, stride int, src *float32, at int, row int, 
 // winogradFilterAVX2 is winogradFilter with AVX2 and FMA.
 //
 //go:noescape
-func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
+func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, run int, row int, n int, room *[360]float32)
 
 // winogradOutputAVX2 is winogradOutput with AVX2 and FMA.
 //

@@ -6906,15 +6906,15 @@ channels:
 	VZEROUPPER
 	RET
 
-// func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, n int, room *[360]float32)
-// Requires: AVX, FMA3
-TEXT ·winogradFilterAVX2(SB), NOSPLIT, $0-48
+// func winogradFilterAVX2(dst *float32, stride int, src *float32, ld int, run int, row int, n int, room *[360]float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·winogradFilterAVX2(SB), NOSPLIT, $0-64
 	MOVQ    dst+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    src+16(FP), DX
 	MOVQ    ld+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    room+40(FP), DI
+	MOVQ    n+48(FP), SI
+	MOVQ    room+56(FP), DI
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, BX
 	IMUL3Q  $0x06, CX, R8
@@ -6926,12 +6926,21 @@ TEXT ·winogradFilterAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS constants<>+1824(SB), Y4
 	VMOVUPS constants<>+1856(SB), Y5
 	IMUL3Q  $0x03, BX, R9
+	MOVQ    run+32(FP), R12
 
 values:
-	MOVQ         DX, R10
-	VMOVUPS      (R10), Y6
-	VMOVUPS      (R10)(R9*1), Y7
-	VMOVUPS      (R10)(R9*2), Y8
+	MOVQ         row+40(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         DX, R13
+	VMOVUPS      (R13), Y6
+	LEAQ         (R13), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*1), Y7
+	LEAQ         (R13)(R9*1), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*2), Y8
+	LEAQ         (R13)(R9*2), R10
+	PREFETCHT0   (R10)(R11*1)
 	VMULPS       Y3, Y6, Y9
 	VFNMADD231PS Y2, Y8, Y9
 	VMOVAPS      Y9, Y10
@@ -6949,10 +6958,16 @@ values:
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (DI)
 	VMOVUPS      Y8, 480(DI)
-	ADDQ         BX, R10
-	VMOVUPS      (R10), Y6
-	VMOVUPS      (R10)(R9*1), Y7
-	VMOVUPS      (R10)(R9*2), Y8
+	ADDQ         BX, R13
+	VMOVUPS      (R13), Y6
+	LEAQ         (R13), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*1), Y7
+	LEAQ         (R13)(R9*1), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*2), Y8
+	LEAQ         (R13)(R9*2), R10
+	PREFETCHT0   (R10)(R11*1)
 	VMULPS       Y3, Y6, Y9
 	VFNMADD231PS Y2, Y8, Y9
 	VMOVAPS      Y9, Y10
@@ -6970,10 +6985,16 @@ values:
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, 32(DI)
 	VMOVUPS      Y8, 512(DI)
-	ADDQ         BX, R10
-	VMOVUPS      (R10), Y6
-	VMOVUPS      (R10)(R9*1), Y7
-	VMOVUPS      (R10)(R9*2), Y8
+	ADDQ         BX, R13
+	VMOVUPS      (R13), Y6
+	LEAQ         (R13), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*1), Y7
+	LEAQ         (R13)(R9*1), R10
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS      (R13)(R9*2), Y8
+	LEAQ         (R13)(R9*2), R10
+	PREFETCHT0   (R10)(R11*1)
 	VMULPS       Y3, Y6, Y9
 	VFNMADD231PS Y2, Y8, Y9
 	VMOVAPS      Y9, Y10
@@ -7000,8 +7021,8 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	MOVQ         AX, R10
-	LEAQ         (R10)(CX*2), R11
-	ADDQ         CX, R11
+	LEAQ         (R10)(CX*2), R13
+	ADDQ         CX, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7009,11 +7030,11 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	VMOVUPS      96(DI), Y6
 	VMOVUPS      128(DI), Y7
 	VMOVUPS      160(DI), Y8
@@ -7023,7 +7044,7 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	ADDQ         R8, R10
-	ADDQ         R8, R11
+	ADDQ         R8, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7031,11 +7052,11 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	VMOVUPS      192(DI), Y6
 	VMOVUPS      224(DI), Y7
 	VMOVUPS      256(DI), Y8
@@ -7045,7 +7066,7 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	ADDQ         R8, R10
-	ADDQ         R8, R11
+	ADDQ         R8, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7053,11 +7074,11 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	VMOVUPS      288(DI), Y6
 	VMOVUPS      320(DI), Y7
 	VMOVUPS      352(DI), Y8
@@ -7067,7 +7088,7 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	ADDQ         R8, R10
-	ADDQ         R8, R11
+	ADDQ         R8, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7075,11 +7096,11 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	VMOVUPS      384(DI), Y6
 	VMOVUPS      416(DI), Y7
 	VMOVUPS      448(DI), Y8
@@ -7089,7 +7110,7 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	ADDQ         R8, R10
-	ADDQ         R8, R11
+	ADDQ         R8, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7097,11 +7118,11 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	VMOVUPS      480(DI), Y6
 	VMOVUPS      512(DI), Y7
 	VMOVUPS      544(DI), Y8
@@ -7111,7 +7132,7 @@ values:
 	VFNMADD231PS Y0, Y7, Y10
 	VFMADD231PS  Y0, Y7, Y9
 	ADDQ         R8, R10
-	ADDQ         R8, R11
+	ADDQ         R8, R13
 	VMOVUPS      Y10, (R10)(CX*1)
 	VMOVUPS      Y9, (R10)(CX*2)
 	VMULPS       Y4, Y6, Y9
@@ -7119,15 +7140,25 @@ values:
 	VMOVAPS      Y9, Y10
 	VFMADD231PS  Y1, Y7, Y10
 	VFNMADD231PS Y1, Y7, Y9
-	VMOVUPS      Y10, (R11)
-	VMOVUPS      Y9, (R11)(CX*1)
+	VMOVUPS      Y10, (R13)
+	VMOVUPS      Y9, (R13)(CX*1)
 	VMULPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (R10)
-	VMOVUPS      Y8, (R11)(CX*2)
+	VMOVUPS      Y8, (R13)(CX*2)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DX
-	SUBQ         $0x08, SI
-	JG           values
+	SUBQ         $0x08, R12
+	JNZ          same
+	MOVQ         run+32(FP), R12
+	SHRQ         $0x01, R11
+	ADDQ         R11, DX
+	MOVQ         R12, R11
+	SHLQ         $0x02, R11
+	SUBQ         R11, DX
+
+same:
+	SUBQ $0x08, SI
+	JG   values
 	VZEROUPPER
 	RET
 

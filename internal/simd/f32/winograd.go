@@ -153,6 +153,10 @@ func (g *tiling) transformFilter(s *tileScratch, dst []float32, j, c int) {
 	in, out := g.from.channels, g.to.channels
 	first := c * chunk
 	n, cols := min(chunk, in-first), min(nr, out-j*nr)
+	if !g.across && cols == nr {
+		winogradFilter(dst, filterPlane, g.w[first*out+j*nr:], in*out, nr, out, n*nr, &s.room)
+		return
+	}
 	s.taps = grow(s.taps, taps*chunk*nr)
 	for t := range taps {
 		if g.across {
@@ -161,7 +165,7 @@ func (g *tiling) transformFilter(s *tileScratch, dst []float32, j, c int) {
 			packRows(s.taps[t*chunk*nr:], g.w[(t*in+first)*out+j*nr:], out, cols, n)
 		}
 	}
-	winogradFilter(dst, filterPlane, s.taps, chunk*nr, n*nr, &s.room)
+	winogradFilter(dst, filterPlane, s.taps, chunk*nr, nr, nr, n*nr, &s.room)
 }
 
 // tasks does the tasks from lo to hi, those with the same tiles as one.

@@ -69,12 +69,14 @@ func winogradInputGo(dst []float32, stride int, src []float32, at, row, pixel, t
 }
 
 // winogradFilterGo writes the transforms G g Gᵀ of n values of the taps of src,
-// ld values apart, into dst: planes stride values apart.
-func winogradFilterGo(dst []float32, stride int, src []float32, ld, n int) {
+// ld values apart, into dst: planes stride values apart. After every run values
+// of a tap it goes on where that run began, plus row.
+func winogradFilterGo(dst []float32, stride int, src []float32, ld, run, row, n int) {
 	var t [sight][3]float32
 	for c := range n {
+		from := src[c/run*row+c%run:]
 		for j := range 3 {
-			for i, v := range gg([3]float32{src[j*ld+c], src[(3+j)*ld+c], src[(6+j)*ld+c]}) {
+			for i, v := range gg([3]float32{from[j*ld], from[(3+j)*ld], from[(6+j)*ld]}) {
 				t[i][j] = v
 			}
 		}

@@ -299,17 +299,18 @@ func winogradOutputGrad() {
 }
 
 // columns returns a function that loads from planes stride bytes apart, column
-// after column of an in×in square.
-func columns(p Mem, in int, stride Register) func(i, j int, v VecVirtual) {
+// after column of an in×in square, and says from where.
+func columns(p Mem, in int, stride Register) func(i, j int, v VecVirtual) Mem {
 	step := times(in, stride)
 	var from walk
-	return func(i, j int, v VecVirtual) {
+	return func(i, j int, v VecVirtual) Mem {
 		if i == 0 && j == 0 {
 			from = newWalk(p, in, step, stride)
 		} else if i == 0 {
 			from.next(in)
 		}
 		VMOVUPS(from.at(i), v)
+		return from.at(i)
 	}
 }
 
@@ -329,33 +330,67 @@ func rows(p Mem, out int, stride, step Register) func(i, j int, v VecVirtual) {
 	}
 }
 
-// planes emits a kernel that transforms an in×in square of planes into out×out.
-func planes(name, doc string, in, out int, f transform, constants ...float64) {
-	emit.Kernel(name, fmt.Sprintf("func(dst *float32, stride int, src *float32, ld, n int, room *[%d]float32)", roomSize), doc)
+// winogradFilter emits the transform of taps, which lie in runs of values as
+// rows of a matrix do. Those of the run after the next come into the cache
+// meanwhile.
+func winogradFilter() {
+	const taps = 3
+	emit.Kernel("winogradFilterAVX2", fmt.Sprintf("func(dst *float32, stride int, src *float32, ld, run, row, n int, room *[%d]float32)", roomSize),
+		"winogradFilterAVX2 is winogradFilter with AVX2 and FMA.")
 	dst, stride, src := emit.Pointer("dst"), emit.Integer("stride"), emit.Pointer("src")
 	ld, n, room := emit.Integer("ld"), emit.Integer("n"), emit.Pointer("room")
 	SHLQ(U8(2), stride)
 	SHLQ(U8(2), ld)
-	step := times(out, stride)
-	hold(constants...)
-	load := columns(src, in, ld)
+	step := times(sight, stride)
+	hold(-pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ, 1/normP, 1/normQ, 1/product)
+	load := columns(src, taps, ld)
+	ahead := Mem{Base: GP64()}
+	row, left := GP64(), GP64()
+	Load(Param("run"), left)
 	Label("values")
-	twice(room, in, out, f, load, rows(dst, out, stride, step))
+	Load(Param("row"), row)
+	SHLQ(U8(3), row)
+	twice(room, taps, sight, filterTransform, func(i, j int, v VecVirtual) {
+		LEAQ(load(i, j, v), ahead.Base)
+		PREFETCHT0(ahead.Idx(row, 1))
+	}, rows(dst, sight, stride, step))
 	ADDQ(U8(lanes*size), dst.Base)
 	ADDQ(U8(lanes*size), src.Base)
+	SUBQ(U8(lanes), left)
+	JNZ(LabelRef("same"))
+	// On to the next run.
+	Load(Param("run"), left)
+	SHRQ(U8(1), row)
+	ADDQ(row, src.Base)
+	MOVQ(left, row)
+	SHLQ(U8(2), row)
+	SUBQ(row, src.Base)
+	Label("same")
 	SUBQ(U8(lanes), n)
 	JG(LabelRef("values"))
 	emit.Done()
 }
 
-func winogradFilter() {
-	planes("winogradFilterAVX2", "winogradFilterAVX2 is winogradFilter with AVX2 and FMA.", 3, sight, filterTransform,
-		-pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ, 1/normP, 1/normQ, 1/product)
-}
-
+// winogradFilterGrad emits the transform of sums into taps.
 func winogradFilterGrad() {
-	planes("winogradFilterGradAVX2", "winogradFilterGradAVX2 is winogradFilterGrad with AVX2 and FMA.", sight, 3, filterGradTransform,
-		1/product, -1/normP, 1/normQ, pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ)
+	const taps = 3
+	emit.Kernel("winogradFilterGradAVX2", fmt.Sprintf("func(dst *float32, stride int, src *float32, ld, n int, room *[%d]float32)", roomSize),
+		"winogradFilterGradAVX2 is winogradFilterGrad with AVX2 and FMA.")
+	dst, stride, src := emit.Pointer("dst"), emit.Integer("stride"), emit.Pointer("src")
+	ld, n, room := emit.Integer("ld"), emit.Integer("n"), emit.Pointer("room")
+	SHLQ(U8(2), stride)
+	SHLQ(U8(2), ld)
+	step := times(taps, stride)
+	hold(1/product, -1/normP, 1/normQ, pointP/normP, pointQ/normQ, -squareP/normP, squareQ/normQ)
+	load := columns(src, sight, ld)
+	Label("values")
+	twice(room, sight, taps, filterGradTransform,
+		func(i, j int, v VecVirtual) { load(i, j, v) }, rows(dst, taps, stride, step))
+	ADDQ(U8(lanes*size), dst.Base)
+	ADDQ(U8(lanes*size), src.Base)
+	SUBQ(U8(lanes), n)
+	JG(LabelRef("values"))
+	emit.Done()
 }
 
 // winogradOutput emits the transform of products into at most 4×4 pixels.
@@ -377,7 +412,7 @@ func winogradOutput() {
 	ahead := emit.Integer("pixel") // the next tile
 	SHLQ(U8(4), ahead)
 	Label("channels")
-	twice(room, sight, side, outputTransform, load,
+	twice(room, sight, side, outputTransform, func(i, j int, v VecVirtual) { load(i, j, v) },
 		func(i, j int, v VecVirtual) {
 			next := fmt.Sprintf("next%d", i)
 			switch {
