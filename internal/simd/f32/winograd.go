@@ -53,9 +53,11 @@ const (
 	chunk = 64
 	// gap keeps the planes of a transform from the same sets of the first cache.
 	gap = 16
-	// seen is the number of transformed source values of a task: an eighth of
-	// the second cache, where they and a chunk of the filter stay.
-	seen = 1 << 15
+	// A task has taskTiles tiles, for the sake of the filter that is read or
+	// transformed for it, or more where seen transformed source values, a quarter
+	// of the second cache, are more.
+	taskTiles = 32
+	seen      = 1 << 16
 	// filterPlane and filterChunk are the sizes of a plane of a transformed
 	// panel and of all of them.
 	filterPlane = chunk*nr + gap
@@ -118,25 +120,25 @@ func (g *tiling) run(rows int) {
 	g.tiles = rows * g.high * g.wide
 	g.chunks = (in + chunk - 1) / chunk
 	procs := runtime.GOMAXPROCS(0)
-	most := max(mr, min(seen/(points*in), 16*mr)) // tiles in a task
+	most := max(taskTiles, seen/(points*in))
 	blocks := (g.tiles + most - 1) / most
-	blocks = min((blocks+procs-1)/procs*procs, (g.tiles+2*mr-1)/(2*mr))
+	g.colTasks = 1
+	if blocks > 1 {
+		blocks = (blocks + procs - 1) / procs * procs
+	} else {
+		g.colTasks = min(procs, panels(out))
+	}
 	g.block = (g.tiles + blocks - 1) / blocks
 	blocks = (g.tiles + g.block - 1) / g.block
-	g.colTasks = min((2*procs+blocks-1)/blocks, panels(out))
 	g.cols = (panels(out) + g.colTasks - 1) / g.colTasks
 	g.colTasks = (panels(out) + g.cols - 1) / g.cols
-	if g.stored = blocks >= storedBlocks; g.stored {
+	if g.stored = blocks > 2*procs; g.stored { // transforming it anew would cost more
 		g.filter = grow(g.filter, panels(out)*g.chunks*filterChunk)
 		par.Rows(panels(out)*g.chunks, 1, g.doFilter)
 	}
 	flops := 2 * points * g.block * in * g.cols * nr
 	par.Rows(blocks*g.colTasks, max(1, flopGrain/flops), g.doTasks)
 }
-
-// storedBlocks is the number of blocks of tiles from which on the filter is
-// transformed once.
-const storedBlocks = 4
 
 // filters transforms the chunks of the filter from lo to hi.
 func (g *tiling) filters(lo, hi int) {
