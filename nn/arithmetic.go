@@ -51,7 +51,10 @@ func (t *Tape[T]) Sub(a, b *Var[T]) *Var[T] {
 		return t.void()
 	}
 	if !slices.Equal(a.shape, b.shape) {
-		return t.vectors("sub", a, t.Scale(b, -1), shared(a, b), false)
+		negative := t.Scale(b, -1)
+		y := t.vectors("sub", a, negative, shared(a, b), false)
+		t.Free(negative)
+		return y
 	}
 	o := next[sub[T]](t)
 	y := t.linearResult(&o.base, a.shape, a, b)

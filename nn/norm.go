@@ -95,7 +95,10 @@ func (t *Tape[T]) LayerNorm(x, gamma, beta *Var[T], epsilon float64) *Var[T] {
 	case !(epsilon > 0) || math.IsInf(epsilon, 1):
 		return t.fail("layer norm: ε is %v: expected a finite number above 0", epsilon)
 	case gamma == nil && beta != nil:
-		return t.Add(t.LayerNorm(x, nil, nil, epsilon), t.Reshape(beta, channels))
+		unit := t.LayerNorm(x, nil, nil, epsilon)
+		y := t.Add(unit, t.Reshape(beta, channels))
+		t.Free(unit)
+		return y
 	}
 	o := next[layerNorm[T]](t)
 	n, _ := product(front)
