@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"snrlab/internal/parity"
 	"snrlab/nn/unet"
-	"snrlab/nn/unet/parity"
 )
 
 // networkFolder tells whether a file belongs to a recorded network, whose case

@@ -3,10 +3,10 @@ package unet_test
 import (
 	"testing"
 
+	"snrlab/internal/parity"
 	"snrlab/internal/race"
 	"snrlab/nn"
 	"snrlab/nn/unet"
-	"snrlab/nn/unet/parity"
 )
 
 func TestNet_Golden(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"snrlab/internal/npy"
-	"snrlab/nn/unet/parity"
+	"snrlab/internal/parity"
 )
 
 // Whatever is wrong with a case is an error that says where.
@@ -61,7 +61,7 @@ func TestRead_Refuses(t *testing.T) {
 		{"config.json", []byte(`{"in_channels": 0}`), "in_channels"},
 	} {
 		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS("../testdata/golden/classes")); err != nil {
+		if err := os.CopyFS(dir, os.DirFS("../../nn/unet/testdata/golden/classes")); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, c.file), c.text, 0o600); err != nil {
@@ -76,7 +76,7 @@ func TestRead_Refuses(t *testing.T) {
 
 // Labels that a network does not have, and gradients of other parameters.
 func TestCheck_Refuses(t *testing.T) {
-	c, err := parity.Read("../testdata/golden/classes")
+	c, err := parity.Read("../../nn/unet/testdata/golden/classes")
 	if err != nil {
 		t.Fatal(err)
 	}
