@@ -84,32 +84,50 @@ func checkLen(name string, x []float32, shape ...int) {
 
 // Forward writes the convolution of x with w into y. bias has Out values, or
 // is nil for zeros. y must not overlap the others.
-func (c Conv) Forward(y, x, w, bias []float32) {
+func (c Conv) Forward(y, x, w, bias []float32) { c.ForwardAdd(y, x, w, bias, nil, nil) }
+
+// ForwardAdd is Forward plus a bias of each row, [Rows, Out], and plus an image
+// like y, which may be y; either may be nil. Adding them here saves a pass over y.
+func (c Conv) ForwardAdd(y, x, w, bias, rowBias, image []float32) {
 	c.check(x, y, w)
-	if c.Rows == 0 {
-		return
-	}
 	if bias != nil {
 		checkLen("bias", bias, c.Out)
 	}
-	if c.fewPays() {
-		g := c.newFew(x, y, w, false)
-		defer g.release()
-		g.init, g.beta = bias, 0
-		if bias != nil {
-			g.beta = 1
-		}
-		g.run()
-		return
+	if rowBias != nil {
+		checkLen("rowBias", rowBias, c.Rows, c.Out)
 	}
 	from, to := grid{c.Height, c.Width, c.In}, grid{c.OutHeight(), c.OutWidth(), c.Out}
+	if image != nil {
+		checkLen("image", image, c.Rows, to.height, to.width, c.Out)
+	}
+	if c.Rows == 0 {
+		return
+	}
 	if c.winogradPays(from, to) {
 		g := tilings.Get()
 		defer g.release()
 		g.src, g.dst, g.w, g.across = x, y, w, false
 		g.from, g.to, g.top, g.left = from, to, c.Top, c.Left
-		g.bias, g.beta = bias, 0
+		g.setBias(c.Rows, bias, rowBias)
+		if g.add, g.beta = image, 0; image != nil {
+			g.beta = 1
+		}
 		g.run(c.Rows)
+		return
+	}
+	init, beta := bias, float32(0)
+	if rowBias != nil || image != nil {
+		c.fill(y, bias, rowBias, image)
+		init = nil
+	}
+	if bias != nil || rowBias != nil || image != nil {
+		beta = 1
+	}
+	if c.fewPays() {
+		g := c.newFew(x, y, w, false)
+		defer g.release()
+		g.init, g.beta = init, beta
+		g.run()
 		return
 	}
 	g := gathers.Get()
@@ -118,15 +136,60 @@ func (c Conv) Forward(y, x, w, bias []float32) {
 	g.pack(w, taps, c.In, c.Out, false)
 	g.src, g.dst = x, y
 	g.from, g.to = from, to
-	if bias != nil {
-		g.init, g.beta = bias, 1
-	}
+	g.init, g.beta = init, beta
 	g.taps = g.taps[:0]
 	for t := range taps {
 		g.taps = append(g.taps, tap{t/c.KernelWidth - c.Top, t%c.KernelWidth - c.Left, t})
 	}
 	g.phase = phase{height: g.to.height, width: g.to.width, step: 1, stride: c.Stride}
 	g.run(c.Rows)
+}
+
+// A filling writes what ForwardAdd adds to a convolution into y, where it is not
+// added on the way.
+type filling struct {
+	shape                   Conv
+	y, bias, rowBias, image []float32
+	doPixels                func(lo, hi int)
+}
+
+var fillings = freelist.List[filling]{New: func() *filling {
+	f := new(filling)
+	f.doPixels = f.pixels
+	return f
+}}
+
+// fill writes bias plus rowBias plus image into y.
+func (c Conv) fill(y, bias, rowBias, image []float32) {
+	f := fillings.Get()
+	f.shape, f.y, f.bias, f.rowBias, f.image = c, y, bias, rowBias, image
+	par.Rows(c.Rows*c.OutHeight()*c.OutWidth(), max(1, moveGrain/c.Out), f.doPixels)
+	f.y, f.bias, f.rowBias, f.image = nil, nil, nil, nil
+	fillings.Put(f)
+}
+
+// pixels fills the pixels from lo to hi.
+func (f *filling) pixels(lo, hi int) {
+	out := f.shape.Out
+	each := f.shape.OutHeight() * f.shape.OutWidth()
+	for i := lo; i < hi; i++ {
+		to := f.y[i*out:][:out]
+		if f.image == nil {
+			clear(to)
+		} else {
+			copy(to, f.image[i*out:])
+		}
+		if f.bias != nil {
+			for o, v := range f.bias[:out] {
+				to[o] += v
+			}
+		}
+		if f.rowBias != nil {
+			for o, v := range f.rowBias[i/each*out:][:out] {
+				to[o] += v
+			}
+		}
+	}
 }
 
 // InputGrad writes the gradient of x for the gradient dy of y, plus beta times
@@ -150,7 +213,8 @@ func (c Conv) InputGrad(dx, dy, w []float32, beta float32) {
 		defer g.release()
 		g.src, g.dst, g.w, g.across = dy, dx, w, true
 		g.from, g.to, g.top, g.left = from, to, c.KernelHeight-1-c.Top, c.KernelWidth-1-c.Left
-		g.bias, g.add, g.beta = nil, dx, beta
+		g.setBias(c.Rows, nil, nil)
+		g.add, g.beta = dx, beta
 		g.run(c.Rows)
 		return
 	}
@@ -198,8 +262,7 @@ type gather struct {
 	from, to grid
 	phase    phase
 	taps     []tap
-	filter   []float32 // panel by panel, tap by tap; or column by column if narrow
-	narrow   bool      // few output channels: a panel would be almost empty
+	filter   []float32 // panel by panel, tap by tap
 	init     []float32 // of every output pixel, or nil for what is in dst
 	beta     float32
 
@@ -234,35 +297,8 @@ func (g *gather) release() {
 func (g *gather) pack(w []float32, taps, in, out int, across bool) {
 	p := &g.packing
 	p.w, p.taps, p.in, p.out, p.across = w, taps, in, out, across
-	if g.narrow = out <= maxNarrow && blockK(in)%8 == 0 && in%8 == 0; g.narrow {
-		g.packNarrow()
-		return
-	}
 	g.filter = grow(g.filter, panels(out)*taps*in*nr)
 	par.Rows(panels(out)*taps, max(1, flopGrain/16/(in*nr)), p.doPack)
-	p.w = nil
-}
-
-// maxNarrow is the number of output channels up to which pairs of them cost less
-// than a panel.
-const maxNarrow = 6
-
-// packNarrow packs the filters of the output channels one after another, zeros
-// after an odd number.
-func (g *gather) packNarrow() {
-	p := &g.packing
-	size := p.taps * p.in
-	g.filter = grow(g.filter, (p.out+1)/2*2*size)
-	clear(g.filter[p.out*size:])
-	for o := range p.out {
-		for i := range size {
-			if p.across {
-				g.filter[o*size+i] = p.w[(i/p.in*p.out+o)*p.in+i%p.in]
-			} else {
-				g.filter[o*size+i] = p.w[i*p.out+o]
-			}
-		}
-	}
 	p.w = nil
 }
 
@@ -328,10 +364,6 @@ func (g *gather) task(s *scratch, first, last, lo, hi int) {
 			for i := first; i < last; i++ {
 				g.segments(segs[(i-first)*len(block):][:len(block)], i, block, c, min(kc, in-c))
 			}
-			if g.narrow {
-				g.dots(segs, first, last, len(block), init, beta)
-				lo = hi // no panels
-			}
 			for j := lo; j < hi; j++ {
 				panel := g.filter[j*len(g.filter)/panels(out):]
 				for i := first; i < last; i++ {
@@ -347,32 +379,6 @@ func (g *gather) task(s *scratch, first, last, lo, hi int) {
 			init, beta = nil, 1
 			if len(block) == 0 {
 				return
-			}
-		}
-	}
-}
-
-// dots is the part of task for few output channels.
-func (g *gather) dots(segs []segment, first, last, taps int, init []float32, beta float32) {
-	out := g.to.channels
-	size := g.packing.taps * g.packing.in
-	var sums [2 * mr]float32
-	for o := 0; o < out; o += 2 {
-		for i := first; i < last; i++ {
-			dots(&sums, segs[(i-first)*taps:][:taps], g.filter[o*size:], size)
-			at, rows := g.tile(i)
-			for r := range rows {
-				for j, sum := range sums[2*r:][:min(2, out-o)] {
-					to := &g.dst[(at+r*g.phase.step)*out+o+j]
-					switch {
-					case beta == 0:
-						*to = sum
-					case init != nil:
-						*to = beta*init[o+j] + sum
-					default:
-						*to = beta**to + sum
-					}
-				}
 			}
 		}
 	}
@@ -400,14 +406,7 @@ func (g *gather) segments(segs []segment, i int, taps []tap, c, n int) {
 	pixel := i/g.tiles*g.line + i%g.tiles*mr // of the phase
 	pixels := min(mr, g.line-i%g.tiles*mr)
 	for t := range taps {
-		segs[t].b, segs[t].n = taps[t].index*from.channels+c, n
-		if !g.narrow {
-			segs[t].b *= nr
-			continue
-		}
-		for r := pixels; r < mr; r++ { // which dots reads
-			segs[t].rows[r] = &zeros[0]
-		}
+		segs[t].b, segs[t].n = (taps[t].index*from.channels+c)*nr, n
 	}
 	x, y := pixel%p.width, pixel/p.width
 	row, y := y/p.height, y%p.height

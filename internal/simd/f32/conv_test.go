@@ -314,6 +314,25 @@ func TestConv_AgreesWith_definition(t *testing.T) {
 					yWant[i].add(float64(bias[i%c.Out]))
 				}
 			}
+			// What is added comes from other arrays, or from y itself.
+			var rowBias, image []float32
+			if s%4 > 1 {
+				rowBias = normals(c.Rows * c.Out)
+			}
+			if s%5 > 2 {
+				image = normals(ny)
+			}
+			for i := range yWant {
+				if rowBias != nil {
+					yWant[i].add(float64(rowBias[i/(ny/c.Rows)*c.Out+i%c.Out]))
+				}
+				if image != nil {
+					yWant[i].add(float64(image[i]))
+				}
+			}
+			if s%5 == 4 {
+				y = image
+			}
 			dx, dxWant := old(nx)
 			dw, dwWant := old(nw)
 			direct(c, func(xi, wi, yi int) {
@@ -321,7 +340,7 @@ func TestConv_AgreesWith_definition(t *testing.T) {
 				dxWant[xi].add(float64(dy[yi]) * float64(w[wi]))
 				dwWant[wi].add(float64(dy[yi]) * float64(x[xi]))
 			})
-			c.Forward(y, x, w, bias)
+			c.ForwardAdd(y, x, w, bias, rowBias, image)
 			c.InputGrad(dx, dy, w, beta)
 			c.FilterGrad(dw, x, dy, beta)
 			if c.byTiles() {
@@ -493,6 +512,8 @@ func TestConv_Refuses(t *testing.T) {
 		"short y":            func() { good.Forward(y[1:], x, w, nil) },
 		"short w":            func() { good.Forward(y, x, w[1:], nil) },
 		"short bias":         func() { good.Forward(y, x, w, make([]float32, 3)) },
+		"short rowBias":      func() { good.ForwardAdd(y, x, w, nil, make([]float32, 7), nil) },
+		"short image":        func() { good.ForwardAdd(y, x, w, nil, nil, y[1:]) },
 		"short dx":           func() { good.InputGrad(x[1:], y, w, 0) },
 		"product beyond int": func() { Conv{1 << 32, 1 << 32, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0}.Forward(y, x, w, nil) },
 		"rows beyond int":    func() { SumRows(w, x, 1<<32, 1<<32, 0) },

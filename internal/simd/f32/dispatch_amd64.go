@@ -22,14 +22,6 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 	tileGo(rows, segs, off, sa, b, sb, c, ldc, d, ldd, alpha, beta)
 }
 
-func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) {
-	if avx2 {
-		dotsAVX2(sums, (*[8]int64)(unsafe.Pointer(unsafe.SliceData(segs))), len(segs), first(b), ldb)
-		return
-	}
-	dotsGo(sums, segs, b, ldb)
-}
-
 func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, room *transformRoom) {
 	if avx2 {
 		winogradInputAVX2(first(dst), stride, first(src), at, row, pixel, top, bottom, left, right, n, &zeros[0], room)

@@ -6,8 +6,6 @@ func tile(rows int, segs []segment, off, sa int, b []float32, sb int, c []float3
 	tileGo(rows, segs, off, sa, b, sb, c, ldc, d, ldd, alpha, beta)
 }
 
-func dots(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) { dotsGo(sums, segs, b, ldb) }
-
 func winogradInput(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int, _ *transformRoom) {
 	winogradInputGo(dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }

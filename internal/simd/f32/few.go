@@ -12,9 +12,9 @@ import (
 // over once. Lines of the image of few channels are copied with the zeros around
 // them, so that all pixels see their patches at the same distances.
 const (
-	fewChannels = 4
-	fewTerms    = 64 // of a patch
-	fewParts    = 8  // of the sum over pixels
+	fewChannels = 6
+	fewTerms    = maxK // of a patch
+	fewParts    = 8    // of the sum over pixels
 )
 
 // few is a convolution between a small image, of few channels, and a large one,

@@ -44,34 +44,12 @@ func (c Conv) FilterGrad(dw, x, dy []float32, beta float32) {
 	g.lines = max(1, maxK/g.width)
 	g.cuts = (g.width + maxK - 1) / maxK
 	g.inTiles, g.outPanels = (c.In+mr-1)/mr, panels(c.Out)
-	if g.narrow = c.Out <= mr && c.In%nr == 0; g.narrow {
-		g.inTiles, g.outPanels = c.In/nr, 1
-		g.across = grow(g.across, c.KernelHeight*c.KernelWidth*c.In*c.Out)
-		g.beta = 0
-	}
 	units := c.KernelHeight * c.KernelWidth * g.inTiles
 	// A task packs dy anew: no more of them than keep the processors busy.
 	flops := 2 * c.Rows * g.height * g.width * c.Out * c.In * c.KernelHeight * c.KernelWidth
 	tasks := min(2*runtime.GOMAXPROCS(0), 1+flops/flopGrain, units)
 	g.units = (units + tasks - 1) / tasks
 	par.Rows((units+g.units-1)/g.units, 1, g.doTasks)
-	if g.narrow {
-		g.turn(beta)
-	}
-}
-
-// turn adds across to β dw.
-func (g *filterGrad) turn(beta float32) {
-	for i := range g.KernelHeight * g.KernelWidth * g.In {
-		from := i/g.In*g.Out*g.In + i%g.In
-		for o := range g.Out {
-			v := g.across[from+o*g.In]
-			if beta != 0 {
-				v += beta * g.dw[i*g.Out+o]
-			}
-			g.dw[i*g.Out+o] = v
-		}
-	}
 }
 
 // A filterGrad is one call of FilterGrad. Its sum over pixels runs in blocks of
@@ -81,14 +59,12 @@ type filterGrad struct {
 	Conv
 	dw, x, dy     []float32
 	beta          float32
-	height, width int       // of y
-	lines         int       // of y in a block
-	cuts          int       // of a line, where it is a longer sum than a block's
-	inTiles       int       // tiles of input channels
-	outPanels     int       // panels of output channels
-	units         int       // register tiles of dw, all panels, in a task
-	narrow        bool      // few output channels: they are the rows of tiles, not the columns
-	across        []float32 // the gradient as [taps, Out, In] if narrow
+	height, width int // of y
+	lines         int // of y in a block
+	cuts          int // of a line, where it is a longer sum than a block's
+	inTiles       int // tiles of input channels
+	outPanels     int // panels of output channels
+	units         int // register tiles of dw, all panels, in a task
 	doTasks       func(lo, hi int)
 }
 
@@ -128,10 +104,8 @@ func (g *filterGrad) block(s *scratch, first, last, top, bottom, left, right int
 	for j := range g.outPanels {
 		cols := min(nr, g.Out-j*nr)
 		panel := s.panel[:pixels*nr]
-		if !g.narrow {
-			// Lines follow each other where a block has more than one.
-			packRows(panel, g.dy[(top*g.width+left)*g.Out+j*nr:], g.Out, cols, pixels)
-		}
+		// Lines follow each other where a block has more than one.
+		packRows(panel, g.dy[(top*g.width+left)*g.Out+j*nr:], g.Out, cols, pixels)
 		for i := first; i < last; {
 			t := i / g.inTiles
 			part := segs[(t-firstTap)*(bottom-top):][:bottom-top]
@@ -143,13 +117,7 @@ func (g *filterGrad) block(s *scratch, first, last, top, bottom, left, right int
 				part = part[:len(part)-1]
 			}
 			for ; i < min(last, (t+1)*g.inTiles); i++ {
-				from := i % g.inTiles
-				if g.narrow {
-					c := g.across[t*g.Out*g.In+from*nr:]
-					tile(g.Out, part, 0, g.Out, g.x[from*nr:], g.Stride*g.In, c, g.In, c, g.In, 1, beta)
-					continue
-				}
-				from *= mr
+				from := i % g.inTiles * mr
 				c := g.dw[(t*g.In+from)*g.Out+j*nr:]
 				edge(s.tile[:], min(mr, g.In-from), cols, part, from, g.Stride*g.In, panel, nr, c, g.Out, c, g.Out, 1, beta)
 			}
@@ -180,14 +148,9 @@ func (g *filterGrad) segments(segs []segment, t, top, bottom, left, right int) i
 			segs[count-1].n += to - from
 		} else {
 			seg := &segs[count]
-			a, first := g.x, at*g.In
 			seg.b, seg.n = pixel*nr, to-from
-			if g.narrow {
-				a, first = g.dy, (top*g.width+left+pixel)*g.Out
-				seg.b = at * g.In
-			}
 			for r := range seg.rows { // those past the channels are not read
-				seg.rows[r] = &a[min(first+r, len(a)-1)]
+				seg.rows[r] = &g.x[min(at*g.In+r, len(g.x)-1)]
 			}
 			count++
 		}

@@ -14,11 +14,6 @@ func tileAVX2(rows int, segs *[8]int64, count int, off int, sa int, b *float32, 
 //go:noescape
 func patchesAVX2(c *float32, ldc int, a *float32, step int, offsets *int, k int, b *float32, n int, d *float32, ldd int, beta float32)
 
-// dotsAVX2 is dots with AVX2 and FMA.
-//
-//go:noescape
-func dotsAVX2(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)
-
 // packRows8AVX2 is packRows8 with AVX2.
 //
 //go:noescape

@@ -49,22 +49,6 @@ func tileGo(rows int, segs []segment, off, sa int, b []float32, sb int, c []floa
 	}
 }
 
-// dotsGo writes A B for mr rows and two columns of B into sums, row by row. The
-// terms of a column follow each other from element b of the segment on, those
-// of the second ldb values further on. Segments have a multiple of 8 terms.
-func dotsGo(sums *[2 * mr]float32, segs []segment, b []float32, ldb int) {
-	*sums = [2 * mr]float32{}
-	for s := range segs {
-		seg := &segs[s]
-		for i, row := range seg.rows {
-			for p, v := range unsafe.Slice(row, seg.n) {
-				sums[2*i] += v * b[seg.b+p]
-				sums[2*i+1] += v * b[ldb+seg.b+p]
-			}
-		}
-	}
-}
-
 // edge is tile for cols ≤ nr columns of C and D. room holds mr·nr values.
 func edge(room []float32, rows, cols int, segs []segment, off, sa int, b []float32, sb int, c []float32, ldc int, d []float32, ldd int, alpha, beta float32) {
 	if cols == nr {

@@ -68,9 +68,11 @@ const (
 type tiling struct {
 	src, dst, w []float32
 	from, to    grid
-	top, left   int  // zeros around the source
-	across      bool // w is [taps, out, in], and is turned upside down
-	bias        []float32
+	top, left   int       // zeros around the source
+	across      bool      // w is [taps, out, in], and is turned upside down
+	bias        []float32 // of all rows or of each, biasStep values apart
+	biasStep    int
+	biasRoom    []float32
 	add         []float32 // an image like dst, times beta
 	beta        float32
 
@@ -112,6 +114,23 @@ type tileScratch struct {
 }
 
 var tileScratches = freelist.List[tileScratch]{New: func() *tileScratch { return new(tileScratch) }}
+
+// setBias sets the bias, the sum of two.
+func (g *tiling) setBias(rows int, bias, rowBias []float32) {
+	out := g.to.channels
+	switch {
+	case rowBias == nil:
+		g.bias, g.biasStep = bias, 0
+	case bias == nil:
+		g.bias, g.biasStep = rowBias, out
+	default:
+		g.biasRoom = grow(g.biasRoom, rows*out)
+		for i := range g.biasRoom {
+			g.biasRoom[i] = bias[i%out] + rowBias[i]
+		}
+		g.bias, g.biasStep = g.biasRoom, out
+	}
+}
 
 // run computes the convolution of rows images.
 func (g *tiling) run(rows int) {
@@ -213,13 +232,12 @@ func (g *tiling) task(s *tileScratch, first, last, lo, hi int) {
 				winogradProduct(s.products[p*product:], s.source[(c*points+p)*plane:], n, 1, filter[p*filterPlane:], tiles, n, c > 0)
 			}
 		}
-		bias := zeros[:]
-		if g.bias != nil {
-			bias = g.bias[j*nr:]
-		}
 		for i, t := first, g.place(first); i < last; i++ {
 			at := ((t.row*g.to.height+t.y)*g.to.width+t.x)*out + j*nr
-			var add []float32
+			bias, add := zeros[:], []float32(nil)
+			if g.bias != nil {
+				bias = g.bias[t.row*g.biasStep+j*nr:]
+			}
 			if g.beta != 0 {
 				add = g.add[at:]
 			}

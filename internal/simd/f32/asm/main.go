@@ -12,7 +12,6 @@ func main() {
 	tables()
 	tile()
 	patches()
-	dots()
 	packRows8()
 	functions()
 	largest()

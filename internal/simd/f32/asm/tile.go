@@ -212,61 +212,6 @@ func patches() {
 	emit.Done()
 }
 
-// dots emits the kernel of products with two columns: the terms of a sum lie in
-// the lanes of a vector and are added up at the end. 12 FMAs for 8 loads.
-func dots() {
-	const columns = 2
-	emit.Kernel("dotsAVX2", "func(sums *[12]float32, segs *[8]int64, count int, b *float32, ldb int)",
-		"dotsAVX2 is dots with AVX2 and FMA.")
-	segs, count := emit.Pointer("segs"), emit.Integer("count")
-	acc := emit.Vectors(columns * mr)
-	for _, v := range acc {
-		VXORPS(v, v, v)
-	}
-	a := make([]Mem, mr)
-	for i := range a {
-		a[i] = Mem{Base: GP64()}
-	}
-	b := []Mem{{Base: GP64()}, {Base: GP64()}}
-	at, n := GP64(), GP64()
-	TESTQ(count, count)
-	JZ(LabelRef("store"))
-	Label("segment")
-	for i := range a {
-		MOVQ(segs.Offset(8*i), a[i].Base)
-	}
-	MOVQ(segs.Offset(segmentB), at)
-	Load(Param("b"), n)
-	LEAQ(Mem{Base: n, Index: at, Scale: size}, b[0].Base)
-	Load(Param("ldb"), n)
-	LEAQ(b[0].Idx(n, size), b[1].Base)
-	MOVQ(segs.Offset(segmentN), n)
-	XORQ(at, at)
-	Label("p")
-	w, x := emit.Vectors(columns), YMM()
-	for j := range w {
-		VMOVUPS(b[j].Idx(at, size), w[j])
-	}
-	for i := range a {
-		VMOVUPS(a[i].Idx(at, size), x)
-		for j := range w {
-			VFMADD231PS(x, w[j], acc[columns*i+j])
-		}
-	}
-	ADDQ(U8(lanes), at)
-	CMPQ(at, n)
-	JL(LabelRef("p"))
-	ADDQ(U8(segmentSize), segs.Base)
-	DECQ(count)
-	JNZ(LabelRef("segment"))
-	Label("store")
-	sums := emit.Pointer("sums")
-	for i, v := range acc {
-		VMOVSS(fold(v, VADDPS, VADDSS), sums.Offset(size*i))
-	}
-	emit.Done()
-}
-
 // packRows8 emits the transposition of eight rows into a packed panel.
 func packRows8() {
 	emit.Kernel("packRows8AVX2", "func(dst *float32, stride int, src *float32, ld, k int)",
