@@ -4,7 +4,7 @@
 // channels first and float32 images with channels last, once a call.
 //
 //	net, err := unet.Load[float32]("ddpm-cifar10-32")
-//	d, err := denoise.New(unet.Plain[float32]{Net: net}, denoise.Training{
+//	d, err := denoise.New(unet.Hooked[float32]{Net: net}, denoise.Training{
 //		Shape:      []int{3, 32, 32},
 //		Prediction: models.Eps{},
 //		Schedule:   schedules.Beta{T: 1000},
