@@ -143,7 +143,7 @@ func TestOperations_Robust(t *testing.T) {
 }
 
 func robust[T nn.Float](t *testing.T) {
-	const calls = 1500
+	const calls, enough = 1500, 40
 	r := rand.New(rand.NewPCG(1, 2))
 	var tape nn.Tape[T]
 	methods := reflect.TypeOf(&tape)
@@ -153,7 +153,7 @@ func robust[T nn.Float](t *testing.T) {
 			continue
 		}
 		served, none := 0, 0
-		for range calls {
+		for tried := 0; tried < calls && served < enough; tried++ {
 			tape.Reset()
 			about, args := arguments[T](r, &tape, m)
 			call := func() (y *nn.Var[T]) {
@@ -192,7 +192,7 @@ func robust[T nn.Float](t *testing.T) {
 		if served == 0 {
 			t.Errorf("%s refused all of %d calls: draw arguments that fit", m.Name, calls)
 		}
-		t.Logf("%s served %d of %d calls, %d of no rows", m.Name, served, calls, none)
+		t.Logf("%s served %d calls, %d of no rows", m.Name, served, none)
 	}
 }
 
