@@ -1,0 +1,196 @@
+package mlp_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"snrlab/nn"
+	"snrlab/nn/mlp"
+	"snrlab/nn/nntest"
+	"snrlab/rng"
+)
+
+// tiny are networks that have all options between them.
+func tiny() []mlp.Config {
+	a := mlp.Config{Dim: 2, Hidden: 5, Layers: 2, Activation: "silu", Time: mlp.Time{Kind: "fourier", Number: 3, Scale: 0.2}}
+	b := mlp.Config{
+		Dim: 3, Hidden: 4, Layers: 1, Activation: "gelu", Labels: 2,
+		Time: mlp.Time{Kind: "sinusoid", Number: 4, Scale: 0.5}, Space: mlp.Space{Number: 3, Scale: 0.1},
+	}
+	c, d := a, b
+	c.Activation, d.Activation = "tanh", "mish"
+	return []mlp.Config{a, b, c, d}
+}
+
+// makeNet makes a network with no layer of zeros.
+func makeNet[T nn.Float](t testing.TB, c mlp.Config) *mlp.Net[T] {
+	t.Helper()
+	n, err := mlp.New[T](c, rng.New(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range n.Params() {
+		if strings.HasPrefix(p.Name(), "out.") {
+			z := rng.New(2).Split("out", uint64(i)).Stream()
+			for k := range p.Value() {
+				p.Value()[k] = T(float32(z.NormFloat64()))
+			}
+		}
+	}
+	return n
+}
+
+// network is a network as a function of points and times; rows have the label 1
+// where it has classes.
+func network[T nn.Float](n *mlp.Net[T]) nntest.Func[T] {
+	labels := []int{1, 1, 1}
+	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
+		if n.Config().Labels == 0 {
+			return n.Apply(t, in[0], in[1], nil)
+		}
+		return n.Apply(t, in[0], in[1], labels[:in[0].Shape()[0]])
+	}
+}
+
+func TestNet_Property(t *testing.T) {
+	for i, c := range tiny() {
+		// Layer norms of a few units divide by a deviation that may be small.
+		nntest.Run(t, nntest.Case{
+			F64: network(makeNet[float64](t, c)), F32: network(makeNet[float32](t, c)),
+			Inputs: []nntest.Input{nntest.Row(3, c.Dim), nntest.Row(3)}, Within: 1e-4, Curved: 1e-6,
+		}, uint64(i))
+	}
+}
+
+// The slopes in the direction of each parameter, by differences.
+func TestNet_Gradients(t *testing.T) {
+	for i, c := range tiny() {
+		n := makeNet[float64](t, c)
+		z := rng.New(uint64(i)).Stream()
+		draw := func(count int) []float64 {
+			v := make([]float64, count)
+			for k := range v {
+				v[k] = z.NormFloat64()
+			}
+			return v
+		}
+		x, times, seed := draw(3*c.Dim), draw(3), draw(3*c.Dim)
+		var labels []int
+		if c.Labels > 0 {
+			labels = []int{1, -1, 0}
+		}
+		value := func(gradients bool) (sum float64) {
+			var tape nn.Tape[float64]
+			y := n.Apply(&tape, tape.Constant(x, 3, c.Dim), tape.Constant(times, 3), labels)
+			for k, v := range y.Value() {
+				sum += v * seed[k]
+			}
+			if gradients {
+				if err := tape.Backward(y, seed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return sum
+		}
+		value(true)
+		for _, p := range n.Params() {
+			if p.Frozen {
+				continue
+			}
+			u, want, size := draw(len(p.Value())), 0.0, 0.0
+			for k, g := range p.Grad() {
+				want += g * u[k]
+				size += math.Abs(g * u[k])
+			}
+			at := func(h float64) float64 {
+				before := append([]float64(nil), p.Value()...)
+				defer copy(p.Value(), before)
+				for k := range u {
+					p.Value()[k] += h * u[k]
+				}
+				return value(false)
+			}
+			// Of order h⁴ beside a rounding of 1e-16/h.
+			const h = 1e-3
+			slope := (4*(at(h/2)-at(-h/2))/h - (at(h)-at(-h))/(2*h)) / 3
+			if math.Abs(slope-want) > 1e-7*max(size, 1e-3) || size == 0 {
+				t.Errorf("network %d, %s: the gradient says %v, differences %v", i, p.Name(), want, slope)
+			}
+		}
+	}
+}
+
+// What a label adds is its own: none, −1 and no labels are the same.
+func TestNet_Labels(t *testing.T) {
+	n := makeNet[float32](t, tiny()[1])
+	run := func(labels []int) [3]float32 {
+		var tape nn.Tape[float32]
+		y := n.Apply(&tape, tape.Constant([]float32{1, -1, 0.5}, 1, 3), tape.Constant([]float32{0.3}, 1), labels)
+		if err := tape.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return [3]float32(y.Value())
+	}
+	none, zero, one := run([]int{-1}), run([]int{0}), run([]int{1})
+	if none != run(nil) {
+		t.Error("no labels and the label −1 give different results")
+	}
+	if none == zero || none == one || zero == one {
+		t.Errorf("labels make no difference: %v, %v, %v", none, zero, one)
+	}
+}
+
+func TestNet_Refuses(t *testing.T) {
+	n, plain := makeNet[float32](t, tiny()[1]), makeNet[float32](t, tiny()[0])
+	point, time := make([]float32, 3), []float32{1}
+	for _, c := range []struct {
+		net     *mlp.Net[float32]
+		x       []float32
+		shape   []int
+		times   []float32
+		labels  []int
+		message string
+	}{
+		{n, point, []int{1, 3}, time, []int{2}, "the label of row 0 is 2: expected 0 to 1"},
+		{n, point, []int{1, 3}, time, []int{-2}, "the label of row 0 is -2"},
+		{n, point, []int{1, 3}, time, []int{0, 1}, "2 labels for 1 rows"},
+		{plain, make([]float32, 2), []int{1, 2}, time, []int{0}, "no classes"},
+		{n, point, []int{3}, time, nil, "points have shape [3]: expected rows, 3"},
+		{n, make([]float32, 2), []int{1, 2}, time, nil, "points have shape [1 2]"},
+		{n, nil, []int{0, 3}, nil, nil, "points have shape [0 3]: expected rows, 3, with at least one row"},
+		{n, point, []int{1, 3}, []float32{1, 2}, nil, "times have shape [2]: expected 1"},
+		{n, point, []int{1, 3}, []float32{float32(math.NaN())}, nil, "the time of row 0 is NaN"},
+	} {
+		var tape nn.Tape[float32]
+		c.net.Apply(&tape, tape.Constant(c.x, c.shape...), tape.Constant(c.times, len(c.times)), c.labels)
+		if err := tape.Err(); err == nil || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("expected an error with %q, got %v", c.message, err)
+		}
+	}
+	var tape nn.Tape[float32]
+	if n.Apply(&tape, nil, nil, nil); tape.Err() == nil {
+		t.Error("no arrays gave no error")
+	}
+}
+
+func TestConfig_Refuses(t *testing.T) {
+	for field, change := range map[string]func(*mlp.Config){
+		"dim":          func(c *mlp.Config) { c.Dim = 0 },
+		"hidden":       func(c *mlp.Config) { c.Hidden = 1 },
+		"layers":       func(c *mlp.Config) { c.Layers = 0 },
+		"activation":   func(c *mlp.Config) { c.Activation = "" },
+		"time.kind":    func(c *mlp.Config) { c.Time.Kind = "learned" },
+		"time.number":  func(c *mlp.Config) { c.Time.Number = 0 },
+		"time.scale":   func(c *mlp.Config) { c.Time.Scale = math.Inf(1) },
+		"space.number": func(c *mlp.Config) { c.Space.Number = -1 },
+		"space.scale":  func(c *mlp.Config) { c.Space.Scale = 1 },
+		"labels":       func(c *mlp.Config) { c.Labels = -1 },
+	} {
+		c := mlp.DefaultConfig()
+		change(&c)
+		if _, err := mlp.New[float32](c, rng.New(1)); err == nil || !strings.Contains(err.Error(), ": "+field+" is ") {
+			t.Errorf("%s: expected an error with its name, got %v", field, err)
+		}
+	}
+}
