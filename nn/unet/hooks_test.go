@@ -341,6 +341,9 @@ func TestNet_AgreesWith(t *testing.T) {
 	for i := range want {
 		want[i] /= times[i/(len(want)/rows)]
 	}
+	if !fourier.fourier.Frozen {
+		t.Error("the frequencies would be trained")
+	}
 	agree("fourier", values(fourier, x, nil), want)
 	timed := make64(`"class_embed_type": "timestep", `)
 	class := []float64{12, 0.5}
@@ -376,6 +379,16 @@ func TestNet_AgreesWith(t *testing.T) {
 		whole[i] /= 1.5 * 1.5 * 1.5
 	}
 	agree("mid_block_scale_factor", bottleneck(`"mid_block_scale_factor": 1.5, `), whole)
+
+	// The middle's attention has groups of its own; with scale_shift, only if told.
+	for options, want := range map[string]int{
+		"": 2, `"attn_norm_num_groups": 4, `: 4,
+		`"attn_norm_num_groups": 4, "resnet_time_scale_shift": "scale_shift", `: 4, `"resnet_time_scale_shift": "scale_shift", `: 0,
+	} {
+		if got := make64(options).middle.attentions[0].norm; got.Groups != want || (got.Weight == nil) != (want == 0) {
+			t.Errorf("%s: %d groups, expected %d", options, got.Groups, want)
+		}
+	}
 
 	// Attention that adds nothing leaves the blocks without.
 	const sizes = `"in_channels": 1, "out_channels": 2, "block_out_channels": [4, 8], "norm_num_groups": 2, "layers_per_block": 1, `
@@ -422,6 +435,63 @@ func TestNet_Dropout(t *testing.T) {
 	}
 	if slices.Equal(answer(dropping, c.keys), want) {
 		t.Error("nothing is dropped")
+	}
+}
+
+// A resnet that changes the size, by its parts and plain loops.
+func TestResnet_Resamples(t *testing.T) {
+	c, err := ParseConfig([]byte(hooked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, height, width, channels, units = 2, 4, 6, 8, 16
+	z := rng.New(3).Stream()
+	draw := func(n int) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = z.NormFloat64()
+		}
+		return x
+	}
+	resampled := func(r resampling, x []float64) (y []float64, h, w int) {
+		at := func(row, i, j, c int) float64 { return x[((row*height+i)*width+j)*channels+c] }
+		h, w = height/2, width/2
+		if r == double {
+			h, w = 2*height, 2*width
+		}
+		for p := range rows * h * w {
+			row, i, j := p/(h*w), p/w%h, p%w
+			for c := range channels {
+				v := at(row, i/2%height, j/2%width, c)
+				if r == halve {
+					v = (at(row, 2*i, 2*j, c) + at(row, 2*i, 2*j+1, c) + at(row, 2*i+1, 2*j, c) + at(row, 2*i+1, 2*j+1, c)) / 4
+				}
+				y = append(y, v)
+			}
+		}
+		return y, h, w
+	}
+	for _, r := range []resampling{halve, double} {
+		n := builder[float64]{c, units}.resnet(nn.NewScope[float64](rng.New(1)), channels, channels, r, 1)
+		var tape nn.Tape[float64]
+		x := tape.Constant(draw(rows*height*width*channels), rows, height, width, channels)
+		time := tape.Constant(draw(rows*units), rows, units)
+		got := n.apply(&call[float64]{t: &tape, time: time}, x).Value()
+
+		inner, h, w := resampled(r, n.norm1.ApplySiLU(&tape, x).Value())
+		across, _, _ := resampled(r, x.Value())
+		v := n.conv1.Apply(&tape, tape.Constant(inner, rows, h, w, channels))
+		v = tape.AddChannels(v, n.time.Apply(&tape, time))
+		v = n.conv2.Apply(&tape, n.norm2.ApplySiLU(&tape, v))
+		want := v.Value()
+		if err := tape.Err(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if math.Abs(got[i]-want[i]-across[i]) > 1e-12 {
+				t.Fatalf("resampling %d: element %d is %v, expected %v", r, i, got[i], want[i]+across[i])
+			}
+		}
 	}
 }
 
