@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"snrlab/internal/par"
 	"snrlab/internal/spec"
+	"snrlab/nn/internal/kernel"
 )
 
 // An Average says how much of an average is kept when a value comes to it.
@@ -173,11 +173,6 @@ type EMA[T Float] struct {
 	mean    [][]float64 // in the order of values
 	trained [][]T       // the values themselves, while Swap has them
 	swapped bool
-
-	// The update at work, for a closure that is made once.
-	now  int
-	rest float64
-	move func(lo, hi int)
 }
 
 // NewEMA returns an average that begins at the values that params have.
@@ -196,12 +191,6 @@ func NewEMA[T Float](params Params[T], average Average) (*EMA[T], error) {
 		e.mean[i] = make([]float64, len(p.value))
 		for j, v := range p.value {
 			e.mean[i][j] = float64(v)
-		}
-	}
-	e.move = func(lo, hi int) {
-		mean, value := e.mean[e.now][lo:hi], e.params[e.now].value[lo:hi]
-		for j, m := range mean {
-			mean[j] = m + e.rest*(float64(value[j])-m)
 		}
 	}
 	return e, nil
@@ -225,9 +214,9 @@ func (e *EMA[T]) Update(images int) error {
 	if e.swapped {
 		return fmt.Errorf("nn: update of an average while the parameters hold it: Swap first")
 	}
-	e.rest = 1 - e.average.Keep(e.updates, e.images, int64(images))
-	for e.now = range e.params {
-		par.Rows(len(e.mean[e.now]), 1<<13, e.move)
+	rest := 1 - e.average.Keep(e.updates, e.images, int64(images))
+	for i, p := range e.params {
+		kernel.Toward(e.mean[i], p.value, rest)
 	}
 	e.updates++
 	e.images += int64(images)

@@ -3,6 +3,7 @@
 package f32
 
 import (
+	"math"
 	"unsafe"
 
 	"snrlab/internal/simd"
@@ -154,4 +155,19 @@ func momentumStep(value, grad, mean []float32, c *[7][8]float32) {
 		return
 	}
 	momentumGo(value, grad, mean, c)
+}
+
+func toward(mean []float64, x []float32, rest float64) {
+	if !avx2 {
+		towardGo(mean, x, rest)
+		return
+	}
+	whole := len(x) / 8 * 8
+	if whole > 0 {
+		towardAVX2(unsafe.SliceData(mean), first(x), whole, rest)
+	}
+	for i, v := range x[whole:] { // fused like the others: where they end is the splitting's affair
+		m := &mean[whole+i]
+		*m = math.FMA(rest, float64(v)-*m, *m)
+	}
 }

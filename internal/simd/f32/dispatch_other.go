@@ -61,3 +61,5 @@ func adamStep(value, grad, mean, square []float32, c *[10][8]float32) {
 func momentumStep(value, grad, mean []float32, c *[7][8]float32) {
 	momentumGo(value, grad, mean, c)
 }
+
+func toward(mean []float64, x []float32, rest float64) { towardGo(mean, x, rest) }

@@ -223,3 +223,8 @@ func adamAVX2(value *float32, grad *float32, mean *float32, square *float32, n i
 //
 //go:noescape
 func momentumAVX2(value *float32, grad *float32, mean *float32, n int, c *[7][8]float32)
+
+// towardAVX2 does towardGo for n > 0 values, a multiple of 8.
+//
+//go:noescape
+func towardAVX2(mean *float64, x *float32, n int, rest float64)

@@ -8313,3 +8313,29 @@ tail:
 done:
 	VZEROUPPER
 	RET
+
+// func towardAVX2(mean *float64, x *float32, n int, rest float64)
+// Requires: AVX, FMA3
+TEXT ·towardAVX2(SB), NOSPLIT, $0-32
+	MOVQ         mean+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD rest+24(FP), Y0
+
+loop:
+	VMOVUPD     (AX), Y1
+	VCVTPS2PD   (CX), Y2
+	VSUBPD      Y1, Y2, Y2
+	VFMADD231PD Y2, Y0, Y1
+	VMOVUPD     Y1, (AX)
+	VMOVUPD     32(AX), Y1
+	VCVTPS2PD   16(CX), Y2
+	VSUBPD      Y1, Y2, Y2
+	VFMADD231PD Y2, Y0, Y1
+	VMOVUPD     Y1, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, DX
+	JNZ         loop
+	VZEROUPPER
+	RET

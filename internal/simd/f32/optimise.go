@@ -65,6 +65,17 @@ func (m Momentum) Step(value, grad, mean []float32) {
 	par.Rows(len(value), stepGrain, w.momentum)
 }
 
+// Toward moves averages toward x, elementwise: mean = mean + rest (x − mean).
+func Toward(mean []float64, x []float32, rest float64) {
+	if len(mean) < len(x) {
+		panic("f32: mean has fewer values than x")
+	}
+	w := optimisers.Get()
+	defer w.release()
+	w.average, w.value, w.rest = mean, x, rest
+	par.Rows(len(x), stepGrain, w.toward)
+}
+
 // stepGrain is the number of values worth waking a worker for, about 20 µs.
 const stepGrain = 1 << 13
 
@@ -72,7 +83,9 @@ const stepGrain = 1 << 13
 type optimiser struct {
 	value, grad, mean, square []float32
 	numbers                   [10][8]float32 // each in all lanes of a vector
-	adam, momentum            func(lo, hi int)
+	average                   []float64
+	rest                      float64
+	adam, momentum, toward    func(lo, hi int)
 }
 
 var optimisers = freelist.List[optimiser]{New: func() *optimiser {
@@ -83,11 +96,12 @@ var optimisers = freelist.List[optimiser]{New: func() *optimiser {
 	w.momentum = func(lo, hi int) {
 		momentumStep(w.value[lo:hi], w.grad[lo:hi], w.mean[lo:hi], (*[7][8]float32)(w.numbers[:]))
 	}
+	w.toward = func(lo, hi int) { toward(w.average[lo:hi], w.value[lo:hi], w.rest) }
 	return w
 }}
 
 func (w *optimiser) release() {
-	w.value, w.grad, w.mean, w.square = nil, nil, nil, nil
+	w.value, w.grad, w.mean, w.square, w.average = nil, nil, nil, nil, nil
 	optimisers.Put(w)
 }
 
@@ -121,5 +135,12 @@ func momentumGo(value, grad, mean []float32, c *[7][8]float32) {
 		m := momentum*mean[i] + damp*g
 		mean[i] = m
 		value[i] = p - rate*(ofGrad*g+ofMean*m)
+	}
+}
+
+func towardGo(mean []float64, x []float32, rest float64) {
+	mean = mean[:len(x)]
+	for i, v := range x {
+		mean[i] += rest * (float64(v) - mean[i])
 	}
 }

@@ -106,3 +106,37 @@ func TestMomentum_Invariant_MeanIsGrad(t *testing.T) {
 		}
 	})
 }
+
+func TestToward_AgreesWith_float64(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for n := range 35 {
+			x := stepCase(n)[0]
+			mean, was := make([]float64, n+3), make([]float64, n+3)
+			for i, v := range stepCase(n)[1] {
+				mean[i], was[i] = float64(v)/3, float64(v)/3
+			}
+			Toward(mean, x[:n], 0.3)
+			for i, m := range mean {
+				want := was[i]
+				if i < n {
+					want += 0.3 * (float64(x[i]) - want)
+				}
+				// Three roundings of numbers up to that size.
+				if !(math.Abs(m-want) <= 0x1p-52*(math.Abs(was[i])+math.Abs(float64(x[i])))) {
+					t.Fatalf("n = %d: mean[%d] is %v, want %v", n, i, m, want)
+				}
+			}
+			// Where the work is split makes no difference.
+			for cut := range n {
+				parts := append([]float64(nil), was...)
+				Toward(parts[:cut], x[:cut], 0.3)
+				Toward(parts[cut:n], x[cut:n], 0.3)
+				for i, m := range mean {
+					if parts[i] != m {
+						t.Fatalf("n = %d: mean[%d] is %v in one piece and %v if cut at %d", n, i, m, parts[i], cut)
+					}
+				}
+			}
+		}
+	})
+}

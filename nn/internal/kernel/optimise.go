@@ -42,6 +42,17 @@ func MomentumStep[T Float](m Momentum, value, grad, mean []T) {
 	}
 }
 
+// Toward moves averages toward x: mean = mean + rest (x − mean).
+func Toward[T Float](mean []float64, x []T, rest float64) {
+	if is32[T]() {
+		f32.Toward(mean, single(x), rest)
+		return
+	}
+	for i, v := range x {
+		mean[i] += rest * (float64(v) - mean[i])
+	}
+}
+
 // Dot is Σ x_i y_i in float64, in an order that is a function of the length.
 func Dot[T Float](x, y []T) float64 {
 	if is32[T]() {

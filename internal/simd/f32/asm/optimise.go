@@ -47,6 +47,35 @@ func optimise() {
 			VFMADD231PS(c(ofMean), m, g)
 			VFNMADD231PS(c(rate), g, p)
 		}, 0, 2)
+	toward()
+}
+
+// toward emits the update of an average in float64 of values in float32.
+func toward() {
+	const wide, double = 4, 8 // float64 lanes and bytes
+	emit.Kernel("towardAVX2", "func(mean *float64, x *float32, n int, rest float64)",
+		"towardAVX2 does towardGo for n > 0 values, a multiple of 8.")
+	mean, x, n := emit.Pointer("mean"), emit.Pointer("x"), emit.Integer("n")
+	arg, err := Param("rest").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	rest := YMM()
+	VBROADCASTSD(arg.Addr, rest)
+	Label("loop")
+	for u := range lanes / wide {
+		m, d := YMM(), YMM()
+		VMOVUPD(mean.Offset(u*wide*double), m)
+		VCVTPS2PD(x.Offset(u*wide*size), d)
+		VSUBPD(m, d, d)
+		VFMADD231PD(d, rest, m)
+		VMOVUPD(m, mean.Offset(u*wide*double))
+	}
+	ADDQ(U8(lanes*double), mean.Base)
+	ADDQ(U8(lanes*size), x.Base)
+	SUBQ(U8(lanes), n)
+	JNZ(LabelRef("loop"))
+	emit.Done()
 }
 
 // inPlace emits a kernel that computes new values of arrays from n values of
