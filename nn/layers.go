@@ -42,7 +42,12 @@ func NewConv[T Float](s Scope[T], in, out, side, stride int, pad Padding) Conv[T
 
 // Apply computes the layer on x [rows, height, width, in].
 func (l Conv[T]) Apply(t *Tape[T], x *Var[T]) *Var[T] {
-	return t.Conv(x, t.Param(l.Weight), t.optional(l.Bias), l.Stride, l.Pad)
+	return l.ApplyAdd(t, x, nil)
+}
+
+// ApplyAdd is Apply plus more, as in [Tape.ConvAdd].
+func (l Conv[T]) ApplyAdd(t *Tape[T], x, more *Var[T]) *Var[T] {
+	return t.ConvAdd(x, t.Param(l.Weight), t.optional(l.Bias), more, l.Stride, l.Pad)
 }
 
 // A GroupNorm layer normalises over groups of channels.

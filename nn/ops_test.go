@@ -38,13 +38,18 @@ func TestLinear_Property(t *testing.T) {
 	})
 }
 
-func convOf[T nn.Float](stride int, pad nn.Padding) nntest.Func[T] {
+// convOf has a bias if biased, and adds what comes after it.
+func convOf[T nn.Float](stride int, pad nn.Padding, biased bool) nntest.Func[T] {
 	return func(t *nn.Tape[T], in []*nn.Var[T]) *nn.Var[T] {
-		var bias *nn.Var[T]
-		if len(in) > 2 {
-			bias = in[2]
+		var bias, more *nn.Var[T]
+		rest := in[2:]
+		if biased {
+			bias, rest = rest[0], rest[1:]
 		}
-		return t.Conv(in[0], in[1], bias, stride, pad)
+		if len(rest) > 0 {
+			more = rest[0]
+		}
+		return t.ConvAdd(in[0], in[1], bias, more, stride, pad)
 	}
 }
 
@@ -59,12 +64,19 @@ func TestConv_Property(t *testing.T) {
 			pad.Top, pad.Left = 0, 0
 		}
 		stride := size("stride", 2)
+		rows, biased := size("rows", 3), rapid.Bool().Draw(r, "bias")
 		c := nntest.Case{
-			F64: convOf[float64](stride, pad), F32: convOf[float32](stride, pad),
-			Inputs: []nntest.Input{nntest.Row(size("rows", 3), h, w, in), nntest.In(k, k, in, out)},
+			F64: convOf[float64](stride, pad, biased), F32: convOf[float32](stride, pad, biased),
+			Inputs: []nntest.Input{nntest.Row(rows, h, w, in), nntest.In(k, k, in, out)},
 		}
-		if rapid.Bool().Draw(r, "bias") {
+		if biased {
 			c.Inputs = append(c.Inputs, nntest.In(out))
+		}
+		switch rapid.IntRange(0, 2).Draw(r, "more") {
+		case 1:
+			c.Inputs = append(c.Inputs, nntest.Row(rows, out))
+		case 2:
+			c.Inputs = append(c.Inputs, nntest.Row(rows, (h+pad.Top+pad.Bottom-k)/stride+1, (w+pad.Left+pad.Right-k)/stride+1, out))
 		}
 		return c
 	})

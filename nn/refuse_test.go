@@ -37,6 +37,8 @@ func TestOperations_Refuse(t *testing.T) {
 		func() { tape.Conv(zeros(2, 3, 3, 2), zeros(3, 3, 2, 4), zeros(3), 1, nn.Pad(1)) },
 		func() { tape.Conv(zeros(2, 3, 3, 2), zeros(3, 3, 2, 4), nil, 0, nn.Pad(1)) },
 		func() { tape.Conv(zeros(2, 3, 3, 2), zeros(5, 5, 2, 4), nil, 1, nn.Pad(0)) },
+		func() { tape.ConvAdd(zeros(2, 3, 3, 2), zeros(3, 3, 2, 4), nil, zeros(2, 2), 1, nn.Pad(1)) },
+		func() { tape.ConvAdd(zeros(2, 3, 3, 2), zeros(3, 3, 2, 4), nil, zeros(2, 3, 4, 4), 1, nn.Pad(1)) },
 		func() { tape.GroupNorm(zeros(2, 4), zeros(4), zeros(4), 3, 1e-5) },
 		func() { tape.GroupNorm(zeros(2, 4), zeros(3), zeros(4), 2, 1e-5) },
 		func() { tape.GroupNorm(zeros(4), zeros(4), zeros(4), 2, 1e-5) },

@@ -156,19 +156,18 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 		h = c.then(h, t.Upsample(h))
 		across = t.Upsample(x)
 	}
-	h = c.then(h, n.conv1.Apply(t, h))
 	time := n.time.Apply(t, c.time)
 	if n.scaleShift {
+		h = c.then(h, n.conv1.Apply(t, h))
 		out := n.conv1.Weight.Shape()[0]
 		h = c.then(h, n.norm2.Apply(t, h))
 		h = c.then(h, t.Modulate(h, t.Slice(time, 0, out), t.Slice(time, out, 2*out)))
 		h = c.then(h, activate(t, n.act, h))
 	} else {
-		h = c.then(h, t.AddChannels(h, time))
+		h = c.then(h, n.conv1.ApplyAdd(t, h, time))
 		h = c.then(h, normActivate(t, n.norm2, n.act, h))
 	}
 	h = c.dropout(h, n.dropout)
-	h = c.then(h, n.conv2.Apply(t, h))
 	if n.shortcut.Weight != nil {
 		short := n.shortcut.Apply(t, across)
 		if across != x {
@@ -176,7 +175,7 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 		}
 		across = short
 	}
-	y := c.then(h, t.Add(across, h))
+	y := c.then(h, n.conv2.ApplyAdd(t, h, across))
 	if across != x {
 		t.Free(across)
 	}

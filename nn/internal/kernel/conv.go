@@ -5,17 +5,25 @@ import "snrlab/internal/simd/f32"
 // Conv is the shape of a convolution, see [f32.Conv].
 type Conv = f32.Conv
 
-// ConvForward writes the convolution of x with w, plus bias unless nil, into y.
-func ConvForward[T Float](c Conv, y, x, w, bias []T) {
+// ConvForward writes the convolution of x with w into y, plus what is not nil of
+// bias, a bias of each row, and images like y, which may be y.
+func ConvForward[T Float](c Conv, y, x, w, bias, rowBias, images []T) {
 	if is32[T]() {
-		c.Forward(single(y), single(x), single(w), single(bias))
+		c.ForwardAdd(single(y), single(x), single(w), single(bias), single(rowBias), single(images))
 		return
 	}
-	for i := range c.Rows * c.OutHeight() * c.OutWidth() {
+	pixels := c.OutHeight() * c.OutWidth()
+	for i := range c.Rows * pixels {
 		for o := range c.Out {
 			var sum T
 			if bias != nil {
 				sum = bias[o]
+			}
+			if rowBias != nil {
+				sum += rowBias[i/pixels*c.Out+o]
+			}
+			if images != nil {
+				sum += images[i*c.Out+o]
 			}
 			taps(c, i, func(pixel, tap int) {
 				for k := range c.In {
