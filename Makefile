@@ -47,8 +47,8 @@ bench: ## kernels and steps beside the measured limits of this machine
 bench-peers: ## docs/overhead.md: a step of every solver, beside diffusers and k-diffusion where python3 has them
 	GO="$(GO)" sh scripts/bench-peers.sh
 
-bench-torch: ## the networks of bench/ in torch, which it installs from Debian: forward and training step
-	sh scripts/bench-torch.sh
+bench-torch: ## the networks of bench/ here and in torch, which it installs from Debian, in turn: times, memory, ratio
+	GO="$(GO)" sh scripts/bench-torch.sh
 
 build: ## bin/snrlab
 	$(GO) build -o bin/snrlab ./cmd/snrlab

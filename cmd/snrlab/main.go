@@ -77,6 +77,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			scheduleCommand(),
 			weightsCommand(),
 			convergeCommand(),
+			benchCommand(),
 			likelihoodCommand(),
 			conformCommand(),
 			translateCommand(),

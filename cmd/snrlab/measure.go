@@ -161,3 +161,37 @@ func fitStatisticsCommand() *cli.Command {
 		},
 	}
 }
+
+func benchCommand() *cli.Command {
+	def := experiments.DefaultBench()
+	return &cli.Command{
+		Name:      "bench",
+		Usage:     "time kernels, networks, exact models and solvers beside the limits of this machine",
+		ArgsUsage: "[" + strings.Join(experiments.BenchGroups(), "|") + " ...]",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "network", Usage: "comma-separated networks of unet (default: all)"},
+			&cli.Float64Flag{Name: "seconds", Value: def.Seconds, Usage: "time for each line, five runs at least"},
+			&cli.StringFlag{Name: "against", Usage: "`FILE` that bench/torch_unet.py printed: print how many times faster our networks are"},
+			jsonFlag(), quietFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			b := def
+			b.Groups, b.Seconds, b.Against = c.Args().Slice(), c.Float64("seconds"), c.String("against")
+			if c.IsSet("network") {
+				var err error
+				if b.Networks, err = spec.SplitList(c.String("network")); err != nil {
+					return usagef("--network: %v", err)
+				}
+			}
+			say := func(what string) { fmt.Fprintln(c.App.ErrWriter, what) }
+			if c.Bool("quiet") {
+				say = nil
+			}
+			table, err := b.Run(c.Context, say)
+			if err != nil {
+				return err
+			}
+			return show(c, table)
+		},
+	}
+}
