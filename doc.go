@@ -8,6 +8,8 @@
 //   - snr: λ as a type
 //   - schedules: paths λ → (α, σ), schedules t → λ, grids, spacings
 //   - models: the denoiser, its adapters, and exact models
+//   - nn: networks, their training and checkpoints: nn/unet the U-Net of diffusers,
+//     nn/mlp a perceptron for points, nn/dit the diffusion transformer
 //   - data: MNIST, numpy and PNG inputs, the embedded mixture of digits
 //   - solvers: DDIM, Heun, DPM-Solver++, Adams–Bashforth, …, noise sources and
 //     the reference integrator
