@@ -9,7 +9,9 @@ param_grads.json) in float64.
 JSON goes to stdout, a table to stderr. Every row is a process of its own, so
 that no row pays for another's memory, and torch has each of its usual ways to
 be fast: both memory layouts, oneDNN, a frozen graph for the forward pass, the
-fused loop of the optimiser. The best row is torch's.
+fused loop of the optimiser. The best row is torch's. "cpu" is the least time of
+all threads together: far above best × threads means that threads waited, far
+below it that another program had the processor.
 """
 
 import argparse
@@ -315,14 +317,15 @@ def measure(network, way, seconds):
     run = make_pass(network, way)
     for _ in range(3):  # a frozen graph is compiled in its first two runs
         run()
-    times = []
+    times, cpu = [], []
     while len(times) < 5 or sum(times) < seconds:
-        begin = time.perf_counter()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
         run()
         times.append(time.perf_counter() - begin)
+        cpu.append(time.process_time() - begin_cpu)
     best = min(times)
     return dict(
-        best_s=best, median_s=statistics.median(times), runs=len(times), images_per_s=network["batch"] / best,
+        best_s=best, median_s=statistics.median(times), cpu_s=min(cpu), runs=len(times), images_per_s=network["batch"] / best,
         peak_bytes=peak_bytes(), import_bytes=imported,
     )
 
@@ -378,7 +381,7 @@ def main():
         return
     rows = []
     print(f"torch {torch.__version__}, {a.threads} threads, float32", file=sys.stderr)
-    print(f"{'network':14}{'batch':>6}  {'pass':9}{'how':28}{'best ms':>9}{'median':>9}{'images/s':>10}{'peak MB':>9}", file=sys.stderr)
+    print(f"{'network':14}{'batch':>6}  {'pass':9}{'how':28}{'best ms':>9}{'median':>9}{'cpu ms':>9}{'images/s':>10}{'peak MB':>9}", file=sys.stderr)
     for network, way in itertools.product(chosen, WAYS):
         command = [sys.executable, __file__, "--network", network["name"], "--seconds", str(a.seconds), "--threads", str(a.threads)]
         done = subprocess.run([*command, "--row", json.dumps(way)], stdout=subprocess.PIPE, text=True, check=True)
@@ -386,7 +389,7 @@ def main():
         rows.append(row)
         print(
             f"{row['network']:14}{row['batch']:6}  {row['pass']:9}{describe(way):28}{1e3 * row['best_s']:9.1f}{1e3 * row['median_s']:9.1f}"
-            f"{row['images_per_s']:10.1f}{row['peak_bytes'] / 1e6:9.0f}", file=sys.stderr, flush=True,
+            f"{1e3 * row['cpu_s']:9.1f}{row['images_per_s']:10.1f}{row['peak_bytes'] / 1e6:9.0f}", file=sys.stderr, flush=True,
         )
     json.dump(dict(program="torch", version=torch.__version__, threads=a.threads, rows=rows), sys.stdout, indent=1)
     print()
