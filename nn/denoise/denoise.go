@@ -57,7 +57,8 @@ type Training struct {
 	// on whole indices and does not interpolate.
 	Nearest bool
 	// Clamp tells a network beyond the ends of the schedule the time of the end,
-	// in the place of an error. The state's own level decodes the answer.
+	// in the place of an error. The state's own λ, on the path of
+	// training, scales the state and decodes the answer.
 	Clamp bool
 	// Classes are the labels that it was trained on, in order; none without.
 	Classes []int
@@ -154,6 +155,14 @@ func (d *Denoiser) Denoise(ctx context.Context, dst []float64, q models.Query) e
 	if err := q.Check(dst, d.dim); err != nil {
 		return err
 	}
+	for i, label := range q.Labels {
+		if label != -1 && !slices.Contains(d.training.Classes, label) {
+			return fmt.Errorf("denoise: row %d has label %d: the network was trained on the classes %v; -1 means none", i, label, d.training.Classes)
+		}
+	}
+	if len(d.training.Classes) == 0 {
+		q.Labels = nil
+	}
 	m := d.moves.Get()
 	defer d.moves.Put(m)
 	m.x, m.at = append(m.x[:0], q.X...), append(m.at[:0], q.At...)
@@ -201,20 +210,25 @@ func (s Training) bring(at schedules.Level) (trained schedules.Level, scale floa
 	least, most := s.Schedule.At(clean), s.Schedule.At(noisy)
 	l := at.LogSNR()
 	// λ of a level on another path may differ from that of the end by rounding.
-	slack := 1e-9 * max(1, math.Abs(float64(l)))
+	slack := func(end snr.LogSNR) float64 { return 1e-9 * max(1, math.Abs(float64(end))) }
+	quiet, loud := least.LogSNR(), most.LogSNR()
 	switch {
 	case math.IsInf(float64(l), 1):
 		return least, 1, nil // the answer does not come from the network
-	case float64(l) > float64(least.LogSNR())+slack || float64(l) < float64(most.LogSNR())-slack:
+	case float64(l) > float64(quiet)+slack(quiet) || float64(l) < float64(loud)-slack(loud):
 		if !s.Clamp {
 			return trained, 0, fmt.Errorf("denoise: the network was trained on %s, λ from %.6g to %.6g: it is asked at λ = %.6g; end the grid inside, or say that times are clamped",
-				s.Schedule, float64(most.LogSNR()), float64(least.LogSNR()), float64(l))
+				s.Schedule, float64(loud), float64(quiet), float64(l))
 		}
-		trained, scale = at, 1
+		trained = schedules.LevelAt(s.Schedule, l)
+		if err := trained.Validate(); err != nil {
+			return trained, 0, fmt.Errorf("denoise: the path of %s has no level at λ = %.6g: %w", s.Schedule, float64(l), err)
+		}
 		trained.T = clean
-		if l < most.LogSNR() {
+		if l < loud {
 			trained.T = noisy
 		}
+		scale = factor(trained, at)
 	case l >= least.LogSNR():
 		trained, scale = least, factor(least, at)
 	case l <= most.LogSNR():

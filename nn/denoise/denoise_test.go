@@ -33,7 +33,7 @@ type exact struct {
 }
 
 func (e exact) Apply(t *nn.Tape[float32], x, times *nn.Var[float32], labels []int) *nn.Var[float32] {
-	if labels != nil && labels[0] == 99 {
+	if labels != nil && labels[0] == 1 {
 		return t.Reshape(x, 1, 2, 3)
 	}
 	rows := times.Len()
@@ -242,7 +242,7 @@ func TestDenoiser_Refuses(t *testing.T) {
 			t.Errorf("%s was not refused", name)
 		}
 	}
-	training := denoise.Training{Shape: shape, Prediction: models.Eps{}, Schedule: schedules.Beta{T: 1000}}
+	training := denoise.Training{Shape: shape, Prediction: models.Eps{}, Schedule: schedules.Beta{T: 1000}, Classes: []int{1}}
 	query := models.Query{Rows: 1, X: make([]float64, 12), At: []schedules.Level{schedules.Beta{T: 1000}.At(500)}}
 	net.bad = true
 	d, err := denoise.New(net, training)
@@ -252,7 +252,11 @@ func TestDenoiser_Refuses(t *testing.T) {
 	if err := d.Denoise(t.Context(), make([]float64, 12), query); err == nil || !strings.Contains(err.Error(), "NaN") {
 		t.Errorf("NaN of the network gave %v", err)
 	}
-	query.Labels = []int{99}
+	query.Labels = []int{2}
+	if err := d.Denoise(t.Context(), make([]float64, 12), query); err == nil || !strings.Contains(err.Error(), "classes [1]") {
+		t.Errorf("a label of no class gave %v", err)
+	}
+	query.Labels = []int{1}
 	if err := d.Denoise(t.Context(), make([]float64, 12), query); err == nil {
 		t.Error("a result of another shape was not refused")
 	}
@@ -298,4 +302,47 @@ func TestDenoiser_Alloc(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// α = 0 lies beyond a schedule that ends at a finite λ; it is no case of rounding.
+func TestDenoiser_Refuses_ZeroSNR(t *testing.T) {
+	beta := schedules.Beta{T: 1000}
+	q := models.Query{Rows: 1, X: make([]float64, 12), At: []schedules.Level{{Alpha: 0, Sigma: 1}}}
+	for _, p := range []models.Prediction{models.Eps{}, models.V{}} {
+		for _, clamp := range []bool{false, true} {
+			d, err := denoise.New(network(law(t), p, beta.At), denoise.Training{Shape: []int{2, 2, 3}, Prediction: p, Schedule: beta, Clamp: clamp})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = d.Denoise(t.Context(), make([]float64, 12), q)
+			// Clamped, v still determines x₀ there, and ε does not.
+			if answers := clamp && p == (models.V{}); (err == nil) != answers {
+				t.Errorf("%s, clamp=%v: α = 0 gave the error %v", p, clamp, err)
+			}
+		}
+	}
+}
+
+// Beyond the schedule too, a state and its multiple at one λ have one answer.
+func TestDenoiser_Clamp_Invariant(t *testing.T) {
+	beta := schedules.Beta{T: 1000}
+	training := denoise.Training{Shape: []int{2, 2, 3}, Prediction: models.V{}, Schedule: beta, Clamp: true}
+	x := make([]float64, 12)
+	rng.New(5).Normal(x)
+	for _, s := range []float64{1e-3, 300, 1000} {
+		on := schedules.Level{Alpha: 1 / math.Hypot(1, s), Sigma: s / math.Hypot(1, s)}
+		ve := make([]float64, 12)
+		for i := range x {
+			ve[i] = x[i] / on.Alpha
+		}
+		net := network(law(t), models.V{}, beta.At)
+		want := ask(t, net, training, models.Query{Rows: 1, X: x, At: []schedules.Level{on}})
+		got := ask(t, net, training, models.Query{Rows: 1, X: ve, At: []schedules.Level{{Alpha: 1, Sigma: s}}})
+		for i := range got {
+			// float32 rounds the two inputs, 6e-8, apart by rounding of the factor.
+			if math.Abs(got[i]-want[i]) > 1e-5*(1+math.Abs(want[i])) {
+				t.Fatalf("σ/α = %v: number %d is %v with α = 1, and %v variance-preserving", s, i, got[i], want[i])
+			}
+		}
+	}
 }
