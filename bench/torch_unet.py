@@ -9,8 +9,9 @@ param_grads.json) in float64.
 JSON goes to stdout, a table to stderr. Every row is a process of its own, so
 that no row pays for another's memory, and torch has each of its usual ways to
 be fast: both memory layouts, oneDNN, a frozen graph for the forward pass, the
-fused loop of the optimiser. The best row is torch's. "cpu" is the least time of all threads together, waiting for each other included:
-where it is far below best × threads, other programs had the processor.
+foreach form of the optimiser. The best row is torch's. "cpu" is the least time of
+all threads together, waiting for each other included: where it is far below
+best × threads, other programs had the processor.
 """
 
 import argparse
