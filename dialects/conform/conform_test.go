@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"snrlab/dialects"
+	"snrlab/internal/parity"
 )
 
 const testdata = "../testdata"
@@ -272,6 +274,11 @@ func TestCheck_Networks(t *testing.T) {
 	}
 	if report.Failed() < 4 {
 		t.Errorf("of a network with another weight only %d of %d comparisons failed", report.Failed(), len(report.Results))
+	}
+	// No number, in a report that is JSON all the same.
+	none := compared(Result{ID: "a"}, "output", parity.Difference{Of: "output", Got: math.NaN(), Error: math.NaN(), Allowed: 1})
+	if text, err := json.Marshal(none); err != nil || none.OK || !strings.Contains(string(text), "NaN for 0") {
+		t.Errorf("NaN is %s (%v)", text, err)
 	}
 	// A case that is not whole.
 	for _, name := range []string{"io.npz", "diffusion_pytorch_model.safetensors"} {

@@ -3,6 +3,7 @@ package conform
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -50,11 +51,18 @@ func runNetwork(folder string, emit func(Result)) error {
 		{"sums", differences.Sum},
 		{"elements", differences.First},
 	} {
-		r := result
-		r.ID, r.Share, r.Error = id+"/"+k.kind, k.d.Share(), k.d.Error
-		r.OK = r.Share <= 1
-		r.Where = fmt.Sprintf("the %s, %.3g for %.3g, within %.1e", k.d.Of, k.d.Got, k.d.Want, k.d.Allowed)
-		emit(r)
+		emit(compared(result, k.kind, k.d))
 	}
 	return nil
+}
+
+// compared is the result of one kind of number.
+func compared(r Result, kind string, d parity.Difference) Result {
+	r.ID += "/" + kind
+	r.Share, r.Error, r.OK = d.Share(), d.Error, d.Share() <= 1
+	r.Where = fmt.Sprintf("the %s, %.3g for %.3g, within %.1e", d.Of, d.Got, d.Want, d.Allowed)
+	if math.IsInf(r.Share, 1) { // JSON has no such number
+		r.Problem, r.Share, r.Error = r.Where, 0, 0
+	}
+	return r
 }
