@@ -194,3 +194,85 @@ func TestConfig_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// The formulas of the package comment for one point, number by number.
+func TestNet_AgreesWith_Formulas(t *testing.T) {
+	c := tiny()[1]
+	c.Activation, c.Layers = "tanh", 2
+	n := makeNet[float64](t, c)
+	p := map[string][]float64{}
+	for _, v := range n.Params() {
+		p[v.Name()] = v.Value()
+	}
+	linear := func(name string, x []float64) []float64 {
+		y := append([]float64(nil), p[name+".bias"]...)
+		for o := range y {
+			for i, v := range x {
+				y[o] += p[name+".weight"][o*len(x)+i] * v
+			}
+		}
+		return y
+	}
+	phi := func(x []float64) []float64 {
+		for i, v := range x {
+			x[i] = math.Tanh(v)
+		}
+		return x
+	}
+	norm := func(h []float64) []float64 {
+		mean, variance := 0.0, 0.0
+		for _, v := range h {
+			mean += v / float64(len(h))
+		}
+		for _, v := range h {
+			variance += (v - mean) * (v - mean) / float64(len(h))
+		}
+		y := make([]float64, len(h))
+		for i, v := range h {
+			y[i] = (v - mean) / math.Sqrt(variance+1e-6)
+		}
+		return y
+	}
+	x, time := []float64{0.3, -1.2, 0.7}, 1.9
+
+	f := make([]float64, 8)
+	for i := range 4 {
+		f[i], f[4+i] = math.Sincos(0.5 * time * math.Pow(1e4, -float64(i)/4))
+	}
+	cond := linear("time_mlp.2", phi(linear("time_mlp.0", f)))
+	for i := range cond {
+		cond[i] += p["label_embedding.weight"][1*c.Hidden+i]
+	}
+	cond = phi(cond)
+	u := append([]float64(nil), x...)
+	for i := range 3 {
+		angle := 0.0
+		for k, v := range x {
+			angle += 2 * math.Pi * p["space_proj.weight"][3*i+k] * v
+		}
+		u = append(u, math.Sin(angle), math.Cos(angle))
+	}
+	h := linear("in", u)
+	for _, block := range []string{"blocks.0.", "blocks.1."} {
+		m, r := linear(block+"modulation", cond), norm(h)
+		for i := range r {
+			r[i] = r[i]*(1+m[i]) + m[c.Hidden+i]
+		}
+		for i, v := range linear(block+"fc2", phi(linear(block+"fc1", r))) {
+			h[i] += v
+		}
+	}
+	want := linear("out", norm(h))
+
+	var tape nn.Tape[float64]
+	y := n.Apply(&tape, tape.Constant(x, 1, 3), tape.Constant([]float64{time}, 1), []int{1})
+	if err := tape.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range y.Value() {
+		// Sums of tens of terms of order one.
+		if math.Abs(v-want[i]) > 1e-12 {
+			t.Errorf("number %d is %v: the formulas say %v", i, v, want[i])
+		}
+	}
+}
