@@ -213,6 +213,41 @@ func TestNet_Refuses(t *testing.T) {
 	}
 }
 
+// On a tape for inference the network frees what it made, and nothing else.
+func TestNet_Frees(t *testing.T) {
+	for _, options := range []string{"", `"time_embedding_type": "fourier", "class_embed_type": "timestep", `, `"center_input_sample": true, "resnet_time_scale_shift": "scale_shift", "act_fn": "gelu", `} {
+		n := network(t, strings.Replace(hooked, "{", "{"+options, 1))
+		tape := nn.Tape[float32]{Inference: true}
+		x, times := images(&tape, n, 2)
+		x, times = tape.Scale(x, 2), tape.Scale(times, 3) // results, which could be freed
+		class := tape.Scale(times, 1)
+		want := [][]float32{slices.Clone(x.Value()), slices.Clone(times.Value()), slices.Clone(class.Value())}
+		var e Extra[float32]
+		if n.class != nil {
+			e.Class = class
+		}
+		y := n.Apply(&tape, x, times, e)
+		if err := tape.Err(); err != nil {
+			t.Fatal(err)
+		}
+		answer := slices.Clone(y.Value())
+		for i, v := range []*nn.Var[float32]{x, times, class} {
+			if !slices.Equal(v.Value(), want[i]) {
+				t.Errorf("{%s}: input %d was freed or overwritten", options, i)
+			}
+		}
+		// All that is left of the network is its answer: applied again it takes no
+		// more memory than that.
+		bytes := tape.Bytes()
+		if again := n.Apply(&tape, x, times, e); !slices.Equal(again.Value(), answer) {
+			t.Errorf("{%s}: applied again the network gives another answer", options)
+		}
+		if more := tape.Bytes() - bytes; more > 4*len(answer) {
+			t.Errorf("{%s}: applied again the network takes %d bytes more, for an answer of %d", options, more, 4*len(answer))
+		}
+	}
+}
+
 // Options against networks that say the same in other words, weight by weight:
 // the first value of a parameter depends on its name alone.
 func TestNet_AgreesWith(t *testing.T) {

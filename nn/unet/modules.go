@@ -161,12 +161,16 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 		h = c.then(h, n.conv1.Apply(t, h))
 		out := n.conv1.Weight.Shape()[0]
 		h = c.then(h, n.norm2.Apply(t, h))
-		h = c.then(h, t.Modulate(h, t.Slice(time, 0, out), t.Slice(time, out, 2*out)))
+		scale, shift := t.Slice(time, 0, out), t.Slice(time, out, 2*out)
+		h = c.then(h, t.Modulate(h, scale, shift))
+		t.Free(scale)
+		t.Free(shift)
 		h = c.then(h, activate(t, n.act, h))
 	} else {
 		h = c.then(h, n.conv1.ApplyAdd(t, h, time))
 		h = c.then(h, normActivate(t, n.norm2, n.act, h))
 	}
+	t.Free(time)
 	h = c.dropout(h, n.dropout)
 	if n.shortcut.Weight != nil {
 		short := n.shortcut.Apply(t, across)

@@ -157,7 +157,8 @@ type Hooks[T nn.Float] struct {
 	Skip func(level, index int) float64
 	// Bottleneck gets what comes out of the middle, [rows, height/2ˡ, width/2ˡ,
 	// c] with l+1 levels and c the last of block_out_channels, and returns what
-	// goes on in its place, of the same shape.
+	// goes on in its place, of the same shape. On a tape for inference what it
+	// returned is freed later.
 	Bottleneck func(t *nn.Tape[T], h *nn.Var[T]) *nn.Var[T]
 }
 
@@ -186,12 +187,14 @@ func (n *Net[T]) apply(t *nn.Tape[T], x, times, features *nn.Var[T], e Extra[T])
 		keys.Put(room)
 	}()
 	n.embed(c, features, e)
-	h := x
+	var h *nn.Var[T]
 	if n.config.CenterInputSample {
 		h = t.Scale(x, 2)
 		h = c.then(h, t.Add(h, t.Constant(n.minusOne, 1)))
+		h = c.then(h, n.convIn.Apply(t, h))
+	} else {
+		h = n.convIn.Apply(t, x) // which is not the network's to free
 	}
-	h = c.then(h, n.convIn.Apply(t, h))
 	var first [64]*nn.Var[T] // more are rare
 	skips := append(first[:0], h)
 	for i := range n.down {
