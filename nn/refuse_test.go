@@ -135,7 +135,7 @@ func TestOperations_Refuse(t *testing.T) {
 }
 
 // notOperations are the methods of a tape that compute nothing from arrays.
-var notOperations = []string{"Input", "Constant", "Param", "Fail"}
+var notOperations = []string{"Input", "Constant", "InputDense", "ConstantDense", "Param", "Fail"}
 
 // No operation panics, nor do the derivatives of what it gives, whatever it is
 // called with; and what it gives for no rows is finite and empty.
