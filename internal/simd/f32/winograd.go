@@ -49,7 +49,7 @@ func (c Conv) winogradPays(from, to grid) bool {
 const (
 	lanes = 8
 	// chunk is the number of channels whose transforms lie together: those of a
-	// panel of the filter fit in half of the second cache.
+	// panel of the filter, 150 KB, stay in the second cache.
 	chunk = 64
 	// gap keeps the planes of a transform from the same sets of the first cache.
 	gap = 16
