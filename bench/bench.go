@@ -1,5 +1,11 @@
 // Package bench holds the networks whose speed snrlab compares with that of other
-// programs: their config.json, in the dialect of diffusers, and the batch.
+// programs: their config.json, in the dialect of diffusers, and the batch. Two are
+// of the size that digits need; the third is the network of [ho2020] for CIFAR-10.
+//
+// References:
+//
+//	[ho2020] Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. NeurIPS
+//	         2020. arXiv:2006.11239.
 package bench
 
 import (

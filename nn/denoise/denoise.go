@@ -48,7 +48,7 @@ type Training struct {
 	// Schedule gives the time of a noise level, found by its λ, and the path that
 	// states are brought to. Times of a discrete schedule are indices, and lie
 	// between them where λ does. nil is for [models.EDM], whose time is
-	// log(σ/α)/4 at every level.
+	// log(σ/α)/4 at every level [karras2022].
 	Schedule schedules.Schedule
 	// Scale is the factor of the schedule's time as the network is told it, 1000
 	// for many flows; 0 is 1.
