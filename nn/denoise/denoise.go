@@ -113,7 +113,8 @@ type Denoiser struct {
 	dim      int
 	decoded  models.Denoiser // of states on the path of training
 	moves    freelist.List[moved]
-	rooms    freelist.List[room]
+	rooms    freelist.List[room] // for values
+	slopes   freelist.List[room] // for changes
 }
 
 // New checks the settings and makes the denoiser.
@@ -135,6 +136,7 @@ func New(net Network, training Training) (*Denoiser, error) {
 	d.decoded = models.FromRaw(training.Prediction, raw{d})
 	d.moves.New = func() *moved { return new(moved) }
 	d.rooms.New = func() *room { return &room{tape: nn.Tape[float32]{Inference: true}} }
+	d.slopes.New = func() *room { return new(room) }
 	return d, nil
 }
 
@@ -146,55 +148,124 @@ func (d *Denoiser) Classes() []int { return d.training.Classes }
 
 // moved is a query on the path of training.
 type moved struct {
-	x  []float64
-	at []schedules.Level
+	x, tangent   []float64
+	at, labelled []schedules.Level
+	scale        []float64 // of the states, one a level
 }
 
 // Denoise writes D(q) into dst.
 func (d *Denoiser) Denoise(ctx context.Context, dst []float64, q models.Query) error {
-	if err := q.Check(dst, d.dim); err != nil {
+	m := d.moves.Get()
+	defer d.moves.Put(m)
+	inner, err := d.move(m, dst, q)
+	if err != nil {
 		return err
+	}
+	if err := d.decoded.Denoise(ctx, dst, inner); err != nil {
+		return err
+	}
+	for i := range q.Rows {
+		if at := q.Level(i); at.Sigma == 0 {
+			for j := i * d.dim; j < (i+1)*d.dim; j++ {
+				dst[j] = q.X[j] / at.Alpha
+			}
+		}
+	}
+	return nil
+}
+
+// move checks a query and returns it on the path of training, in m's memory.
+func (d *Denoiser) move(m *moved, dst []float64, q models.Query) (models.Query, error) {
+	if err := q.Check(dst, d.dim); err != nil {
+		return q, err
 	}
 	for i, label := range q.Labels {
 		if label != -1 && !slices.Contains(d.training.Classes, label) {
-			return fmt.Errorf("denoise: row %d has label %d: the network was trained on the classes %v; -1 means none", i, label, d.training.Classes)
+			return q, fmt.Errorf("denoise: row %d has label %d: the network was trained on the classes %v; -1 means none", i, label, d.training.Classes)
 		}
 	}
 	if len(d.training.Classes) == 0 {
 		q.Labels = nil
 	}
-	m := d.moves.Get()
-	defer d.moves.Put(m)
-	m.x, m.at = append(m.x[:0], q.X...), append(m.at[:0], q.At...)
+	m.x, m.at, m.scale = append(m.x[:0], q.X...), append(m.at[:0], q.At...), m.scale[:0]
 	rows := q.Rows / len(q.At) // that a level is for
 	for i, at := range q.At {
 		if err := at.Validate(); err != nil {
-			return fmt.Errorf("denoise: %w (level %d of the query)", err, i)
+			return q, fmt.Errorf("denoise: %w (level %d of the query)", err, i)
 		}
 		trained, scale, err := d.training.bring(at)
 		if err != nil {
-			return fmt.Errorf("%w (level %d of the query)", err, i)
+			return q, fmt.Errorf("%w (level %d of the query)", err, i)
 		}
-		m.at[i] = trained
+		m.at[i], m.scale = trained, append(m.scale, scale)
 		if scale != 1 {
 			for j := i * rows * d.dim; j < (i+1)*rows*d.dim; j++ {
 				m.x[j] *= scale
 			}
 		}
 	}
-	inner := q
-	inner.X, inner.At = m.x, m.at
-	if err := d.decoded.Denoise(ctx, dst, inner); err != nil {
+	q.X, q.At = m.x, m.at
+	return q, nil
+}
+
+// PosteriorCovMul writes (σ²/α) ∂D/∂x v into dst, row by row: the product that a
+// posterior covariance has if the network is an exact denoiser, and what solvers
+// and likelihoods take for it. It differentiates the network, one forward pass of
+// values and one of changes. A level with α = 0 is an error: there x says nothing
+// of x₀, and the derivative nothing of the covariance.
+func (d *Denoiser) PosteriorCovMul(ctx context.Context, dst, v []float64, q models.Query) error {
+	m := d.moves.Get()
+	defer d.moves.Put(m)
+	inner, err := d.move(m, dst, q)
+	if err != nil {
 		return err
 	}
-	for i, at := range q.At {
-		if at.Sigma == 0 {
-			for j := i * rows * d.dim; j < (i+1)*rows*d.dim; j++ {
-				dst[j] = q.X[j] / at.Alpha
+	if len(v) != len(q.X) {
+		return fmt.Errorf("denoise: a product with %d numbers: expected %d, as many as the states have", len(v), len(q.X))
+	}
+	// D = skip x' + out F(in x'; T) with x' = scale x.
+	m.tangent = append(m.tangent[:0], v...)
+	p := d.training.Prediction
+	each := func(f func(row int, at, trained schedules.Level, scale float64) error) error {
+		for i := range q.Rows {
+			k := min(i, len(q.At)-1)
+			if err := f(i, q.At[k], m.at[k], m.scale[k]); err != nil {
+				return err
 			}
 		}
+		return nil
 	}
-	return nil
+	labelled := append(m.labelled[:0], m.at...)
+	m.labelled = labelled
+	if err := each(func(row int, at, trained schedules.Level, scale float64) error {
+		if at.Alpha == 0 {
+			return fmt.Errorf("denoise: the derivative of a network says nothing of the covariance at α = 0 (row %d)", row)
+		}
+		in, label := p.Input(trained)
+		labelled[min(row, len(labelled)-1)] = label
+		for j := row * d.dim; j < (row+1)*d.dim; j++ {
+			m.tangent[j] *= in * scale
+			m.x[j] *= in
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	inner.At = labelled
+	if err := (raw{d}).changes(ctx, dst, m.tangent, inner); err != nil {
+		return err
+	}
+	return each(func(row int, at, trained schedules.Level, scale float64) error {
+		skip, out, err := p.Decode(trained)
+		if err != nil {
+			return err
+		}
+		factor := at.Sigma * at.Sigma / at.Alpha
+		for j := row * d.dim; j < (row+1)*d.dim; j++ {
+			dst[j] = factor * (skip*scale*v[j] + out*dst[j])
+		}
+		return nil
+	})
 }
 
 // bring returns the level of at's λ on the path of training, its T what the
@@ -274,6 +345,7 @@ type raw struct{ *Denoiser }
 type room struct {
 	tape     nn.Tape[float32]
 	x, times []float32
+	change   []float32
 	shape    []int
 }
 
@@ -281,24 +353,69 @@ type room struct {
 func (r raw) Predict(ctx context.Context, dst []float64, q models.Query) error {
 	w := r.rooms.Get()
 	defer r.rooms.Put(w)
+	return r.chunks(ctx, dst, q, func(lo, hi int) ([]float32, error) {
+		y, _, err := r.apply(w, q, lo, hi)
+		return y.Value(), err
+	})
+}
+
+// changes writes the change of the network's output when its input changes by
+// tangent into dst.
+func (r raw) changes(ctx context.Context, dst, tangent []float64, q models.Query) error {
+	w := r.slopes.Get()
+	defer r.slopes.Put(w)
+	return r.chunks(ctx, dst, q, func(lo, hi int) ([]float32, error) {
+		y, x, err := r.apply(w, q, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		w.change = w.change[:0]
+		for i := lo; i < hi; i++ {
+			w.change = r.last(w.change, tangent[i*r.dim:(i+1)*r.dim])
+		}
+		if err := w.tape.JVP(nn.Tangent[float32]{Of: x, Change: w.change}); err != nil {
+			return nil, fmt.Errorf("denoise: %w", err)
+		}
+		if y.Tangent() == nil { // the output does not depend on the input
+			clear(w.change)
+			return w.change, nil
+		}
+		return y.Tangent(), nil
+	})
+}
+
+// chunks writes what compute gives for rows lo to hi, with channels last, into
+// dst, some rows at a time.
+func (r raw) chunks(ctx context.Context, dst []float64, q models.Query, compute func(lo, hi int) ([]float32, error)) error {
 	for lo := 0; lo < q.Rows; lo += r.training.Rows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		hi := min(q.Rows, lo+r.training.Rows)
-		if err := r.predict(w, dst[lo*r.dim:hi*r.dim], q, lo, hi); err != nil {
+		y, err := compute(lo, hi)
+		if err != nil {
 			return err
+		}
+		for i := lo; i < hi; i++ {
+			row := dst[i*r.dim : (i+1)*r.dim]
+			r.first(row, y[(i-lo)*r.dim:(i-lo+1)*r.dim])
+			for j, v := range row {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return fmt.Errorf("denoise: the network's output is %g at number %d of row %d, λ = %g", v, j, i, float64(q.Level(i).LogSNR()))
+				}
+			}
 		}
 	}
 	return nil
 }
 
-func (r raw) predict(w *room, dst []float64, q models.Query, lo, hi int) error {
+// apply computes the network on rows lo to hi.
+func (r raw) apply(w *room, q models.Query, lo, hi int) (y, x *nn.Var[float32], err error) {
 	w.x, w.times = w.x[:0], w.times[:0]
 	for i := lo; i < hi; i++ {
 		at := q.Level(i)
 		if math.IsNaN(at.T) || math.IsInf(at.T, 0) {
-			return fmt.Errorf("denoise: the network would be told the time %g at λ = %g (row %d): use a level with 0 < α and 0 < σ", at.T, float64(at.LogSNR()), i)
+			return nil, nil, fmt.Errorf("denoise: the network would be told the time %g at λ = %g (row %d): use a level with 0 < α and 0 < σ", at.T, float64(at.LogSNR()), i)
 		}
 		w.times = append(w.times, float32(at.T))
 		w.x = r.last(w.x, q.X[i*r.dim:(i+1)*r.dim])
@@ -316,23 +433,15 @@ func (r raw) predict(w *room, dst []float64, q models.Query, lo, hi int) error {
 	}
 	t := &w.tape
 	t.Reset()
-	y := r.net.Apply(t, t.Constant(w.x, w.shape...), t.Constant(w.times, hi-lo), labels)
+	x = t.Input(w.x, w.shape...)
+	y = r.net.Apply(t, x, t.Constant(w.times, hi-lo), labels)
 	if err := t.Err(); err != nil {
-		return fmt.Errorf("denoise: %w", err)
+		return nil, nil, fmt.Errorf("denoise: %w", err)
 	}
 	if !slices.Equal(y.Shape(), w.shape) {
-		return fmt.Errorf("denoise: the network returned the shape %v for %v: expected the same", slices.Clone(y.Shape()), slices.Clone(w.shape))
+		return nil, nil, fmt.Errorf("denoise: the network returned the shape %v for %v: expected the same", slices.Clone(y.Shape()), slices.Clone(w.shape))
 	}
-	for i := lo; i < hi; i++ {
-		row := dst[(i-lo)*r.dim:][:r.dim]
-		r.first(row, y.Value()[(i-lo)*r.dim:][:r.dim])
-		for j, v := range row {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return fmt.Errorf("denoise: the network's output is %g at number %d of row %d, λ = %g", v, j, i, float64(q.Level(i).LogSNR()))
-			}
-		}
-	}
-	return nil
+	return y, x, nil
 }
 
 // last appends a sample with its channels last.

@@ -266,6 +266,82 @@ func TestDenoiser_Refuses(t *testing.T) {
 	}
 }
 
+// smooth is a network with a derivative: 2 tanh x + x times a time.
+type smooth struct{}
+
+func (smooth) Apply(t *nn.Tape[float32], x, times *nn.Var[float32], _ []int) *nn.Var[float32] {
+	s := x.Shape()
+	if t.Err() != nil {
+		return x
+	}
+	flat := t.Reshape(x, s[0], x.Len()/s[0], 1)
+	y := t.Add(t.Scale(t.Tanh(flat), 2), t.MulChannels(flat, t.Reshape(t.Scale(times, 1e-3), s[0], 1)))
+	return t.Reshape(y, s...)
+}
+
+// The product with the covariance is σ²/α times the slope of D along v, for every
+// prediction and on every path.
+func TestDenoiser_PosteriorCovMul(t *testing.T) {
+	rows := 5
+	q := models.Query{Rows: rows, X: make([]float64, 12*rows)}
+	rng.New(11).Normal(q.X)
+	v := make([]float64, len(q.X))
+	rng.New(12).Normal(v)
+	for i := range rows {
+		l := snr.LogSNR(-4 + 2*float64(i))
+		q.At = append(q.At, schedules.Level{T: math.NaN(), Alpha: 0.5, Sigma: 0.5 * l.Sigma()})
+	}
+	shared := q
+	shared.At = q.At[1:2]
+	for name, training := range map[string]denoise.Training{
+		"eps":  {Prediction: models.Eps{}, Schedule: schedules.Beta{T: 1000}},
+		"v":    {Prediction: models.V{}, Schedule: schedules.Beta{T: 1000}},
+		"flow": {Prediction: models.Flow{}, Schedule: schedules.RF{Shift: 1}, Scale: 1000},
+		"edm":  {Prediction: models.EDM{SigmaData: 0.5}},
+	} {
+		training.Shape, training.Rows = []int{2, 2, 3}, 2
+		d, err := denoise.New(smooth{}, training)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []models.Query{q, shared} {
+			got := make([]float64, len(q.X))
+			if err := d.PosteriorCovMul(t.Context(), got, v, q); err != nil {
+				t.Fatal(err)
+			}
+			const h = 1e-2
+			at := func(h float64) []float64 {
+				moved := q
+				moved.X = slices.Clone(q.X)
+				for i := range v {
+					moved.X[i] += h * v[i]
+				}
+				return ask(t, smooth{}, training, moved)
+			}
+			a, b := at(h), at(-h)
+			for i := range got {
+				level := q.Level(i / 12)
+				want := level.Sigma * level.Sigma / level.Alpha * (a[i] - b[i]) / (2 * h)
+				// Differences of float32 leave 1e-7/h of what D is made of, which is up
+				// to σ/α times larger; the third derivative h².
+				bound := 3e-4 * (1 + math.Abs(want) + level.Sigma*level.Sigma/level.Alpha*(1+level.Sigma/level.Alpha))
+				if math.Abs(got[i]-want) > bound {
+					t.Errorf("%s, %d levels: number %d of row %d is %v, differences say %v", name, len(q.At), i%12, i/12, got[i], want)
+					break
+				}
+			}
+		}
+		none := q
+		none.At = []schedules.Level{{Alpha: 0, Sigma: 1}}
+		if err := d.PosteriorCovMul(t.Context(), make([]float64, len(q.X)), v, none); err == nil {
+			t.Errorf("%s: α = 0 was not refused", name)
+		}
+		if err := d.PosteriorCovMul(t.Context(), make([]float64, len(q.X)), v[1:], q); err == nil {
+			t.Errorf("%s: too few numbers were not refused", name)
+		}
+	}
+}
+
 // still is a network that allocates nothing: twice its input.
 type still struct{}
 
