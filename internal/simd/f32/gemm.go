@@ -175,9 +175,15 @@ func (w *productWork) run() {
 	w.rows = ((w.m+rowTasks-1)/rowTasks + mr - 1) / mr * mr
 	rowTasks = (w.m + w.rows - 1) / w.rows
 	// Two tasks for each processor, and no more: every task packs its rows of
-	// op(A) anew.
+	// op(A) anew. Where that is little beside the product, eight, so that none
+	// waits long for the last.
 	flops := 2 * w.rows * w.n * w.k
-	w.colTasks = min((2*runtime.GOMAXPROCS(0)+rowTasks-1)/rowTasks, 1+flops/flopGrain, panels(w.n))
+	procs := runtime.GOMAXPROCS(0)
+	tasks := 2 * procs
+	if rowTasks*flops >= 256*procs*flopGrain {
+		tasks = 8 * procs
+	}
+	w.colTasks = min((tasks+rowTasks-1)/rowTasks, 1+flops/flopGrain, panels(w.n))
 	w.cols = (panels(w.n) + w.colTasks - 1) / w.colTasks
 	w.colTasks = (panels(w.n) + w.cols - 1) / w.cols
 	grain := max(1, flopGrain*w.colTasks/max(flops, 1))
