@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/runfile"
 	"snrlab/internal/study"
 	"snrlab/models"
@@ -155,6 +156,7 @@ func TestLeast(t *testing.T) {
 
 // A small form of the recipe: what holds at every size holds there.
 func TestAlign_Property(t *testing.T) {
+	race.Measures(t)
 	recipe, err := Load("align")
 	if err != nil {
 		t.Fatal(err)

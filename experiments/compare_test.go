@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/runfile"
 	"snrlab/models"
 	"snrlab/schedules"
@@ -48,6 +49,7 @@ rows = 2
 // On a Gaussian the trajectory has a closed form: every error in steps.csv
 // agrees with one computed from it by hand.
 func TestCompare_AgreesWithClosedForm(t *testing.T) {
+	race.Measures(t)
 	info := runOf(t, gauss)
 	rows, err := runfile.ReadSteps(filepath.Join(info.Dir, runfile.StepsCSV))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/runfile"
 )
 
@@ -28,6 +29,7 @@ resamples = 50
 // A duel is a ranking of the same starts, seen from one solver: its numbers are
 // those of rankings with the same candidates.
 func TestDuel_AgreesWith_Rank(t *testing.T) {
+	race.Measures(t)
 	info := runOf(t, smallDuel)
 	rows, err := runfile.ReadDuel(filepath.Join(info.Dir, runfile.DuelCSV))
 	if err != nil {

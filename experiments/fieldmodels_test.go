@@ -13,10 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 )
 
 func TestOpenModel_Fields(t *testing.T) {
+	race.Measures(t)
 	open := func(name string) *Model {
 		t.Helper()
 		m, err := OpenModel(name, Options{})

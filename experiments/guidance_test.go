@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/study"
 )
 
@@ -22,6 +23,7 @@ func finding(t *testing.T, s *study.Study, part string) study.Finding {
 }
 
 func TestGuidance_Property(t *testing.T) {
+	race.Measures(t)
 	s := shrunk(t, "guidance", "scales", "1,2,4", "steps", "50", "quantiles", "400", "particles", "200", "refine", "20,40", "auto", "1,1.25,1.5")
 	for claim, want := range map[string]study.Verdict{
 		"Without guidance the flow samples the class": study.Yes,

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/runfile"
 	"snrlab/metrics"
 	"snrlab/models"
@@ -51,6 +52,7 @@ func rankingOf(t *testing.T, dir string) ([]runfile.RankRow, []runfile.SpacingRo
 // run made by hand from the same starts; the spacing is the one that the tuning
 // starts prefer.
 func TestRank_AgreesWithClosedForm(t *testing.T) {
+	race.Measures(t)
 	info := runOf(t, smallRank)
 	rows, spacings := rankingOf(t, info.Dir)
 	if len(rows) != 2*5*2 || len(spacings) != 2*5*2*2 {
@@ -155,6 +157,7 @@ func TestRank_Property_Screen(t *testing.T) {
 // The law of a stochastic solver: far off in few steps, and no worse than exact
 // samples in many; the best deterministic solver is measured too.
 func TestRank_Limit_Law(t *testing.T) {
+	race.Measures(t)
 	rows, _ := rankingOf(t, runOf(t, `
 kind = "rank"
 models = ["gm2d"]
@@ -393,6 +396,7 @@ func TestPublish(t *testing.T) {
 // {total} in a name is the total variance of a problem's data: for gauss4, the sum
 // of its four variances.
 func TestRank_Equals_Total(t *testing.T) {
+	race.Measures(t)
 	text := strings.NewReplacer(`"gm2d", "gauss4"`, `"gauss4"`, `[200, 100]`, `[50]`, `, "heun", "dpmpp-2m", "ddim(eta=1)"`, `, "SOLVER"`, `"uniform-lambda"`, `"SPACING"`).Replace(smallRank)
 	with := func(solver, spacing string) []runfile.RankRow {
 		rows, _ := rankingOf(t, runOf(t, strings.NewReplacer("SOLVER", solver, "SPACING", spacing).Replace(text)).Dir)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/schedules"
 	"snrlab/solvers"
 )
@@ -229,6 +230,7 @@ solver = "` + solver + `"
 // {total} in the names of a Sample is the total variance of what is sampled: of a
 // class, where there is one.
 func TestSample_Equals_Total(t *testing.T) {
+	race.Measures(t)
 	samples := func(class int, solver, spacing string) []byte {
 		info := runOf(t, fmt.Sprintf("kind = \"sample\"\nclass = %d\nsolver = %q\nspacing = %q\nsteps = 4\nrows = 3\n", class, solver, spacing))
 		b, err := os.ReadFile(filepath.Join(info.Dir, SamplesNPZ))

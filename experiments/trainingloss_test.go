@@ -10,6 +10,7 @@ import (
 // A small run tells the same as the whole one, of what does not hang on the number of
 // draws.
 func TestWeightsEquivalence(t *testing.T) {
+	race.Measures(t)
 	s := shrunk(t, "weights-equivalence", "rows", "2048", "draws", "2048", "levels", "33", "objectives", "eps-cosine,v-cosine", "densities", "cosine,log-normal", "denoisers", "scaled")
 	for claim, want := range map[string]study.Verdict{
 		"The expected loss depends on p·ω alone": study.Yes,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/schedules"
 )
@@ -14,6 +15,7 @@ import (
 // over 197 values from where the run is, and the errors of the ends: computed by
 // an independent program from the same starts.
 func TestAMED_Golden(t *testing.T) {
+	race.Measures(t)
 	g, _, start, end := readGM2D(t)
 	if len(g.AMED) == 0 {
 		t.Fatal("no AMED in the file")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -51,6 +52,7 @@ type covOnly struct {
 // The change of volume along the flow is the exact log-density, with the trace
 // in closed form and by unit vectors, on any path, for any class.
 func TestLikelihood_AgreesWith_LogDensity(t *testing.T) {
+	race.Measures(t)
 	labelled, err := models.NewMixture(models.Components{
 		Shape: []int{2}, Weights: []float64{1, 2, 1}, Means: []float64{0, 1, -1, 0, 1, -1}, Residual: []float64{0.1, 0.2, 0.05}, Labels: []int{0, 1, 1},
 	})
@@ -143,6 +145,7 @@ func TestLikelihood_Order(t *testing.T) {
 // Hutchinson's estimate is unbiased, exact on the line, and has less variance
 // with ±1 than with normal probes.
 func TestLikelihood_Property_Hutchinson(t *testing.T) {
+	race.Measures(t)
 	line, at := models.GM1D(), toNoise(1, 0.1)
 	keys := solvers.RowKeys(rng.New(4), 0, 4)
 	x, want := exactRows(t, line, at[0], nil, 4)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"snrlab/internal/gate"
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -69,6 +70,7 @@ func TestLinear_AgreesWith_IPNDM(t *testing.T) {
 // 256 starts and at 0.00290 on 4096 others. Both sets are other starts than
 // ours; over sets of 4096 starts the error varies by some 5 %.
 func TestLinear_Golden(t *testing.T) {
+	race.Measures(t)
 	l := &Linear{
 		S:   []float64{80.0, 0.72255747, 0.36815443, 0.15192071, 0.054942245, 0.002},
 		Tau: []float64{12.720103, 0.48927842, 0.32120976, 0.13474291, 0.063327485},

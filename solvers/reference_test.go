@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/internal/spec"
 	"snrlab/models"
 	"snrlab/rng"
@@ -262,6 +263,7 @@ func TestReference_PointsLimit(t *testing.T) {
 // States between steps are as good as those at their ends: the continuous
 // extension against runs that end at its levels, two digits sharper.
 func TestReference_DenseError(t *testing.T) {
+	race.Measures(t)
 	g, d, start, _ := readGM2D(t)
 	rows := 64
 	x := start[:2*rows]

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"snrlab/internal/race"
 	"snrlab/models"
 	"snrlab/rng"
 	"snrlab/schedules"
@@ -14,6 +15,7 @@ import (
 // their own fine run on the same path, falls with order 1, their noise being
 // additive.
 func TestStochastic_Order_Strong(t *testing.T) {
+	race.Measures(t)
 	const rows, dim, finest = 256, 4, 1024
 	// Linear: a mixture's paths now and then change component, and a few such
 	// rows would be the whole error.
