@@ -23,8 +23,10 @@ type Input struct {
 	Draw func(z float64) float64
 }
 
-// In and Row are inputs without and with rows.
-func In(shape ...int) Input  { return Input{Shape: shape} }
+// In is an input that belongs to no row: a weight, say.
+func In(shape ...int) Input { return Input{Shape: shape} }
+
+// Row is an input whose first axis is the batch.
 func Row(shape ...int) Input { return Input{Shape: shape, Rows: true} }
 
 // Func is a function under test.
