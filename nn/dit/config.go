@@ -3,9 +3,8 @@ package dit
 import (
 	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
+
+	"snrlab/internal/fields"
 )
 
 // ErrConfig is what a configuration gives that is out of bounds or contradicts
@@ -54,40 +53,36 @@ const (
 // Validate refuses a field that is out of bounds or does not go with another; the
 // error names it.
 func (c Config) Validate() error {
-	var err error
-	fail := func(ok bool, field string, got any, expected string) {
-		if !ok && err == nil {
-			err = fmt.Errorf("dit: %w: %s is %v: expected %s", ErrConfig, field, got, expected)
-		}
+	var f fields.Check
+	f.Within("height", c.Height, 1, maxSide)
+	f.Within("width", c.Width, 1, maxSide)
+	f.Within("in_channels", c.Channels, 1, maxUnits)
+	f.Within("patch_size", c.Patch, 1, maxSide)
+	f.Within("hidden_size", c.Hidden, 2, maxUnits) // a layer norm of one channel is zero
+	f.Within("depth", c.Depth, 1, maxDepth)
+	f.Within("num_heads", c.Heads, 1, maxUnits)
+	f.Within("num_classes", c.Labels, 0, maxLabels)
+	f.OneOf("positions", c.Positions, "sincos", "rotary")
+	f.Positive("position_base", c.PositionBase)
+	f.Within("time_features", c.TimeFeatures, 2, maxUnits)
+	f.Positive("time_scale", c.TimeScale)
+	if f.Err() != nil {
+		return wrong(f.Err())
 	}
-	within := func(field string, n, low, high int) {
-		fail(low <= n && n <= high, field, n, fmt.Sprintf("%d to %d", low, high))
+	f.Hold(c.Height%c.Patch == 0 && c.Width%c.Patch == 0, "patch_size", c.Patch, fmt.Sprintf("a divisor of height and width, %d and %d", c.Height, c.Width))
+	f.Hold(c.Patch*c.Patch <= maxUnits/c.Channels, "patch_size", c.Patch, fmt.Sprintf("at most %d numbers in a patch of all channels", maxUnits))
+	f.Hold(c.Hidden%c.Heads == 0, "num_heads", c.Heads, fmt.Sprintf("a divisor of hidden_size, %d", c.Hidden))
+	f.Hold(c.MLPRatio > 0 && c.MLPRatio*float64(c.Hidden) >= 1 && c.MLPRatio*float64(c.Hidden) <= 4*maxUnits, "mlp_ratio", c.MLPRatio, fmt.Sprintf("1 to %d units", 4*maxUnits))
+	f.Hold(c.Positions != "sincos" || c.Hidden%4 == 0, "hidden_size", c.Hidden, "a multiple of 4 for positions sincos")
+	f.Hold(c.Positions != "rotary" || c.Hidden%(4*c.Heads) == 0, "hidden_size", c.Hidden, fmt.Sprintf("a multiple of 4 in each of %d heads for positions rotary", c.Heads))
+	f.Hold(c.TimeFeatures%2 == 0, "time_features", c.TimeFeatures, "an even number")
+	return wrong(f.Err())
+}
+
+// wrong is a field's error as that of a configuration.
+func wrong(err error) error {
+	if err == nil {
+		return nil
 	}
-	positive := func(field string, v float64) {
-		fail(v > 0 && !math.IsInf(v, 1), field, v, "a finite number above 0")
-	}
-	within("height", c.Height, 1, maxSide)
-	within("width", c.Width, 1, maxSide)
-	within("in_channels", c.Channels, 1, maxUnits)
-	within("patch_size", c.Patch, 1, maxSide)
-	within("hidden_size", c.Hidden, 2, maxUnits) // a layer norm of one channel is zero
-	within("depth", c.Depth, 1, maxDepth)
-	within("num_heads", c.Heads, 1, maxUnits)
-	within("num_classes", c.Labels, 0, maxLabels)
-	positions := []string{"sincos", "rotary"}
-	fail(slices.Contains(positions, c.Positions), "positions", fmt.Sprintf("%q", c.Positions), "one of "+strings.Join(positions, ", "))
-	positive("position_base", c.PositionBase)
-	within("time_features", c.TimeFeatures, 2, maxUnits)
-	positive("time_scale", c.TimeScale)
-	if err != nil {
-		return err
-	}
-	fail(c.Height%c.Patch == 0 && c.Width%c.Patch == 0, "patch_size", c.Patch, fmt.Sprintf("a divisor of height and width, %d and %d", c.Height, c.Width))
-	fail(c.Patch*c.Patch <= maxUnits/c.Channels, "patch_size", c.Patch, fmt.Sprintf("at most %d numbers in a patch of all channels", maxUnits))
-	fail(c.Hidden%c.Heads == 0, "num_heads", c.Heads, fmt.Sprintf("a divisor of hidden_size, %d", c.Hidden))
-	fail(c.MLPRatio > 0 && c.MLPRatio*float64(c.Hidden) >= 1 && c.MLPRatio*float64(c.Hidden) <= 4*maxUnits, "mlp_ratio", c.MLPRatio, fmt.Sprintf("1 to %d units", 4*maxUnits))
-	fail(c.Positions != "sincos" || c.Hidden%4 == 0, "hidden_size", c.Hidden, "a multiple of 4 for positions sincos")
-	fail(c.Positions != "rotary" || c.Hidden%(4*c.Heads) == 0, "hidden_size", c.Hidden, fmt.Sprintf("a multiple of 4 in each of %d heads for positions rotary", c.Heads))
-	fail(c.TimeFeatures%2 == 0, "time_features", c.TimeFeatures, "an even number")
-	return err
+	return fmt.Errorf("dit: %w: %w", ErrConfig, err)
 }

@@ -3,9 +3,8 @@ package mlp
 import (
 	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
+
+	"snrlab/internal/fields"
 )
 
 // ErrConfig is what a configuration gives that is out of bounds.
@@ -58,34 +57,28 @@ const (
 // Validate refuses a field that is out of bounds, or of no use; the error names
 // it.
 func (c Config) Validate() error {
-	var err error
-	fail := func(ok bool, field string, got any, expected string) {
-		if !ok && err == nil {
-			err = fmt.Errorf("mlp: %w: %s is %v: expected %s", ErrConfig, field, got, expected)
-		}
-	}
-	within := func(field string, n, low, high int) {
-		fail(low <= n && n <= high, field, n, fmt.Sprintf("%d to %d", low, high))
-	}
-	oneOf := func(field, got string, names ...string) {
-		fail(slices.Contains(names, got), field, fmt.Sprintf("%q", got), "one of "+strings.Join(names, ", "))
-	}
-	positive := func(field string, v float64) {
-		fail(v > 0 && !math.IsInf(v, 1), field, v, "a finite number above 0")
-	}
-	within("dim", c.Dim, 1, maxUnits)
-	within("hidden", c.Hidden, 2, maxUnits) // a layer norm of one unit is zero
-	within("layers", c.Layers, 1, maxLayers)
-	oneOf("activation", c.Activation, "silu", "gelu", "relu", "tanh", "mish")
-	oneOf("time.kind", c.Time.Kind, "sinusoid", "fourier")
-	within("time.number", c.Time.Number, 1, maxUnits)
-	positive("time.scale", c.Time.Scale)
-	within("space.number", c.Space.Number, 0, maxUnits)
+	var f fields.Check
+	f.Within("dim", c.Dim, 1, maxUnits)
+	f.Within("hidden", c.Hidden, 2, maxUnits) // a layer norm of one unit is zero
+	f.Within("layers", c.Layers, 1, maxLayers)
+	f.OneOf("activation", c.Activation, "silu", "gelu", "relu", "tanh", "mish")
+	f.OneOf("time.kind", c.Time.Kind, "sinusoid", "fourier")
+	f.Within("time.number", c.Time.Number, 1, maxUnits)
+	f.Positive("time.scale", c.Time.Scale)
+	f.Within("space.number", c.Space.Number, 0, maxUnits)
 	if c.Space.Number > 0 {
-		positive("space.scale", c.Space.Scale)
+		f.Positive("space.scale", c.Space.Scale)
 	} else {
-		fail(c.Space.Scale == 0, "space.scale", c.Space.Scale, "0 where space.number is 0")
+		f.Hold(c.Space.Scale == 0, "space.scale", c.Space.Scale, "0 where space.number is 0")
 	}
-	within("labels", c.Labels, 0, maxLabels)
-	return err
+	f.Within("labels", c.Labels, 0, maxLabels)
+	return wrong(f.Err())
+}
+
+// wrong is a field's error as that of a configuration.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("mlp: %w: %w", ErrConfig, err)
 }

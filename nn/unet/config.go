@@ -8,8 +8,8 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 
+	"snrlab/internal/fields"
 	"snrlab/internal/spec"
 	"snrlab/nn"
 )
@@ -185,77 +185,66 @@ func (c Config) Validate() error {
 }
 
 func (c Config) check() error {
-	var err error
-	fail := func(ok bool, field string, got any, expected string) {
-		if !ok && err == nil {
-			err = fmt.Errorf("%s is %v: expected %s", field, got, expected)
-		}
-	}
-	within := func(field string, n, low, high int) {
-		fail(low <= n && n <= high, field, n, fmt.Sprintf("%d to %d", low, high))
-	}
-	oneOf := func(field, got string, names ...string) {
-		fail(slices.Contains(names, got), field, fmt.Sprintf("%q", got), "one of "+strings.Join(names, ", "))
-	}
-	within("in_channels", c.InChannels, 1, maxChannels)
-	within("out_channels", c.OutChannels, 1, maxChannels)
-	oneOf("time_embedding_type", c.TimeEmbeddingType, "positional", "fourier")
+	var f fields.Check
+	f.Within("in_channels", c.InChannels, 1, maxChannels)
+	f.Within("out_channels", c.OutChannels, 1, maxChannels)
+	f.OneOf("time_embedding_type", c.TimeEmbeddingType, "positional", "fourier")
 	levels := len(c.BlockOutChannels)
-	fail(1 <= levels && levels <= maxLevels, "block_out_channels", c.BlockOutChannels, fmt.Sprintf("1 to %d numbers", maxLevels))
+	f.Hold(1 <= levels && levels <= maxLevels, "block_out_channels", c.BlockOutChannels, fmt.Sprintf("1 to %d numbers", maxLevels))
 	for i, n := range c.BlockOutChannels {
-		within(fmt.Sprintf("block_out_channels[%d]", i), n, 1, maxChannels)
+		f.Within(fmt.Sprintf("block_out_channels[%d]", i), n, 1, maxChannels)
 	}
-	fail(len(c.DownBlockTypes) == levels, "down_block_types", c.DownBlockTypes, fmt.Sprintf("%d names, as block_out_channels has numbers", levels))
-	fail(len(c.UpBlockTypes) == levels, "up_block_types", c.UpBlockTypes, fmt.Sprintf("%d names, as block_out_channels has numbers", levels))
+	f.Hold(len(c.DownBlockTypes) == levels, "down_block_types", c.DownBlockTypes, fmt.Sprintf("%d names, as block_out_channels has numbers", levels))
+	f.Hold(len(c.UpBlockTypes) == levels, "up_block_types", c.UpBlockTypes, fmt.Sprintf("%d names, as block_out_channels has numbers", levels))
 	for i, s := range c.DownBlockTypes {
-		oneOf(fmt.Sprintf("down_block_types[%d]", i), s, "DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D")
+		f.OneOf(fmt.Sprintf("down_block_types[%d]", i), s, "DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D")
 	}
 	for i, s := range c.UpBlockTypes {
-		oneOf(fmt.Sprintf("up_block_types[%d]", i), s, "UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D")
+		f.OneOf(fmt.Sprintf("up_block_types[%d]", i), s, "UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D")
 	}
-	oneOf("mid_block_type", c.MidBlockType, "UNetMidBlock2D")
-	within("layers_per_block", c.LayersPerBlock, 1, maxLayers)
-	fail(c.MidBlockScale != 0 && isFinite(c.MidBlockScale), "mid_block_scale_factor", c.MidBlockScale, "a finite number other than 0")
-	within("downsample_padding", c.DownsamplePadding, 0, 1)
-	oneOf("downsample_type", c.DownsampleType, "conv", "resnet")
-	oneOf("upsample_type", c.UpsampleType, "conv", "resnet")
-	fail(c.Dropout >= 0 && c.Dropout < 1, "dropout", c.Dropout, "0 ≤ dropout < 1")
-	oneOf("act_fn", c.ActFn, "silu", "swish", "mish", "gelu", "relu")
-	within("norm_num_groups", c.NormNumGroups, 1, maxChannels)
-	fail(c.NormEps > 0 && isFinite(c.NormEps), "norm_eps", c.NormEps, "a finite number above 0")
-	oneOf("resnet_time_scale_shift", c.ResnetTimeScale, "default", "scale_shift")
+	f.OneOf("mid_block_type", c.MidBlockType, "UNetMidBlock2D")
+	f.Within("layers_per_block", c.LayersPerBlock, 1, maxLayers)
+	f.Hold(c.MidBlockScale != 0 && isFinite(c.MidBlockScale), "mid_block_scale_factor", c.MidBlockScale, "a finite number other than 0")
+	f.Within("downsample_padding", c.DownsamplePadding, 0, 1)
+	f.OneOf("downsample_type", c.DownsampleType, "conv", "resnet")
+	f.OneOf("upsample_type", c.UpsampleType, "conv", "resnet")
+	f.Hold(c.Dropout >= 0 && c.Dropout < 1, "dropout", c.Dropout, "0 ≤ dropout < 1")
+	f.OneOf("act_fn", c.ActFn, "silu", "swish", "mish", "gelu", "relu")
+	f.Within("norm_num_groups", c.NormNumGroups, 1, maxChannels)
+	f.Hold(c.NormEps > 0 && isFinite(c.NormEps), "norm_eps", c.NormEps, "a finite number above 0")
+	f.OneOf("resnet_time_scale_shift", c.ResnetTimeScale, "default", "scale_shift")
 	if c.ClassEmbedType != nil {
-		oneOf("class_embed_type", *c.ClassEmbedType, "timestep", "identity")
-		fail(c.NumClassEmbeds == nil, "num_class_embeds", "set", "null beside class_embed_type, which takes its place")
+		f.OneOf("class_embed_type", *c.ClassEmbedType, "timestep", "identity")
+		f.Hold(c.NumClassEmbeds == nil, "num_class_embeds", "set", "null beside class_embed_type, which takes its place")
 	}
 	if c.NumClassEmbeds != nil {
-		within("num_class_embeds", *c.NumClassEmbeds, 1, maxClasses)
+		f.Within("num_class_embeds", *c.NumClassEmbeds, 1, maxClasses)
 	}
-	fail(c.NumTrainTimesteps == nil, "num_train_timesteps", "set", "null: only learned time embeddings use it")
+	f.Hold(c.NumTrainTimesteps == nil, "num_train_timesteps", "set", "null: only learned time embeddings use it")
 	if c.AttentionHeadDim != nil {
-		within("attention_head_dim", *c.AttentionHeadDim, 1, maxChannels)
+		f.Within("attention_head_dim", *c.AttentionHeadDim, 1, maxChannels)
 	}
 	if c.AttnNormNumGroups != nil {
-		within("attn_norm_num_groups", *c.AttnNormNumGroups, 1, maxChannels)
-		fail(c.AddAttention, "attn_norm_num_groups", *c.AttnNormNumGroups, "null where add_attention is false")
+		f.Within("attn_norm_num_groups", *c.AttnNormNumGroups, 1, maxChannels)
+		f.Hold(c.AddAttention, "attn_norm_num_groups", *c.AttnNormNumGroups, "null where add_attention is false")
 	}
-	if err != nil {
-		return err
+	if f.Err() != nil {
+		return f.Err()
 	}
 	if c.TimeEmbeddingType == "positional" {
 		half := c.BlockOutChannels[0] / 2
-		fail(isFinite(c.FreqShift) && (half == 0 || c.FreqShift < float64(half)), "freq_shift", c.FreqShift, fmt.Sprintf("a finite number below %d, half of block_out_channels[0]", half))
+		f.Hold(isFinite(c.FreqShift) && (half == 0 || c.FreqShift < float64(half)), "freq_shift", c.FreqShift, fmt.Sprintf("a finite number below %d, half of block_out_channels[0]", half))
 	}
 	if c.SampleSize != (Size{}) {
 		unit := 1 << (levels - 1)
 		for _, n := range c.SampleSize {
-			fail(n > 0 && n%unit == 0, "sample_size", [2]int(c.SampleSize), fmt.Sprintf("positive multiples of %d, halved %d times", unit, levels-1))
+			f.Hold(n > 0 && n%unit == 0, "sample_size", [2]int(c.SampleSize), fmt.Sprintf("positive multiples of %d, halved %d times", unit, levels-1))
 		}
 	}
-	if err != nil {
-		return err
+	if f.Err() != nil {
+		return f.Err()
 	}
-	_, err = build(c, nn.NewOutline[float32]())
+	_, err := build(c, nn.NewOutline[float32]())
 	return err
 }
 
