@@ -65,52 +65,17 @@ func draw(count int, key rng.Key) []float64 {
 	return v
 }
 
-// The slopes in the direction of each parameter, by differences.
 func TestNet_Gradients(t *testing.T) {
 	for i, c := range configs {
-		n := makeNet[float64](t, c)
-		size := 3 * c.Height * c.Width * c.Channels
-		key := rng.New(uint64(i))
-		x, times, seed := draw(size, key.Split("x", 0)), draw(3, key.Split("times", 0)), draw(size, key.Split("seed", 0))
+		n, key := makeNet[float64](t, c), rng.New(uint64(i))
+		x, times := draw(3*c.Height*c.Width*c.Channels, key.Split("x", 0)), draw(3, key.Split("times", 0))
 		var labels []int
 		if c.Labels > 0 {
 			labels = []int{1, -1, 0}
 		}
-		value := func(gradients bool) (sum float64) {
-			var tape nn.Tape[float64]
-			y := n.Apply(&tape, tape.Constant(x, 3, c.Height, c.Width, c.Channels), tape.Constant(times, 3), labels)
-			for k, v := range y.Value() {
-				sum += v * seed[k]
-			}
-			if gradients {
-				if err := tape.Backward(y, seed); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return sum
-		}
-		value(true)
-		for _, p := range n.Params() {
-			u, want, size := draw(len(p.Value()), key.Split(p.Name(), 0)), 0.0, 0.0
-			for k, g := range p.Grad() {
-				want += g * u[k]
-				size += math.Abs(g * u[k])
-			}
-			at := func(h float64) float64 {
-				before := slices.Clone(p.Value())
-				defer copy(p.Value(), before)
-				for k := range u {
-					p.Value()[k] += h * u[k]
-				}
-				return value(false)
-			}
-			// Of order h⁴ beside a rounding of 1e-16/h.
-			const h = 1e-3
-			slope := (4*(at(h/2)-at(-h/2))/h - (at(h)-at(-h))/(2*h)) / 3
-			if math.Abs(slope-want) > 1e-7*max(size, 1e-3) || size == 0 {
-				t.Errorf("network %d, %s: the gradient says %v, differences %v", i, p.Name(), want, slope)
-			}
-		}
+		nntest.Parameters(t, n.Params(), func(t *nn.Tape[float64]) *nn.Var[float64] {
+			return n.Apply(t, t.Constant(x, 3, c.Height, c.Width, c.Channels), t.Constant(times, 3), labels)
+		}, uint64(i))
 	}
 }
 

@@ -63,61 +63,19 @@ func TestNet_Property(t *testing.T) {
 	}
 }
 
-// The slopes in the direction of each parameter, by differences.
 func TestNet_Gradients(t *testing.T) {
 	for i, c := range tiny() {
 		n := makeNet[float64](t, c)
-		z := rng.New(uint64(i)).Stream()
-		draw := func(count int) []float64 {
-			v := make([]float64, count)
-			for k := range v {
-				v[k] = z.NormFloat64()
-			}
-			return v
-		}
-		x, times, seed := draw(3*c.Dim), draw(3), draw(3*c.Dim)
+		x, times := make([]float64, 3*c.Dim), make([]float64, 3)
+		rng.New(uint64(i)).Split("x", 0).Normal(x)
+		rng.New(uint64(i)).Split("times", 0).Normal(times)
 		var labels []int
 		if c.Labels > 0 {
 			labels = []int{1, -1, 0}
 		}
-		value := func(gradients bool) (sum float64) {
-			var tape nn.Tape[float64]
-			y := n.Apply(&tape, tape.Constant(x, 3, c.Dim), tape.Constant(times, 3), labels)
-			for k, v := range y.Value() {
-				sum += v * seed[k]
-			}
-			if gradients {
-				if err := tape.Backward(y, seed); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return sum
-		}
-		value(true)
-		for _, p := range n.Params() {
-			if p.Frozen {
-				continue
-			}
-			u, want, size := draw(len(p.Value())), 0.0, 0.0
-			for k, g := range p.Grad() {
-				want += g * u[k]
-				size += math.Abs(g * u[k])
-			}
-			at := func(h float64) float64 {
-				before := append([]float64(nil), p.Value()...)
-				defer copy(p.Value(), before)
-				for k := range u {
-					p.Value()[k] += h * u[k]
-				}
-				return value(false)
-			}
-			// Of order h⁴ beside a rounding of 1e-16/h.
-			const h = 1e-3
-			slope := (4*(at(h/2)-at(-h/2))/h - (at(h)-at(-h))/(2*h)) / 3
-			if math.Abs(slope-want) > 1e-7*max(size, 1e-3) || size == 0 {
-				t.Errorf("network %d, %s: the gradient says %v, differences %v", i, p.Name(), want, slope)
-			}
-		}
+		nntest.Parameters(t, n.Params(), func(t *nn.Tape[float64]) *nn.Var[float64] {
+			return n.Apply(t, t.Constant(x, 3, c.Dim), t.Constant(times, 3), labels)
+		}, uint64(i))
 	}
 }
 
