@@ -34,7 +34,7 @@ race: ## the race detector on the short tests
 	$(GO) test -race -short -timeout 20m ./...
 
 portable: ## the kernels' portable form, which other processors use
-	$(GO) test -short -tags purego ./internal/simd/... ./models/... ./solvers
+	$(GO) test -short -tags purego ./internal/simd/... ./models/... ./solvers ./nn ./nn/unet
 
 cross: ## builds for the other platforms
 	GOOS=linux   GOARCH=arm64 $(GO) build ./...
@@ -42,7 +42,7 @@ cross: ## builds for the other platforms
 	GOOS=windows GOARCH=amd64 $(GO) build ./...
 
 bench: ## kernels and steps beside the measured limits of this machine
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/simd/... ./models ./solvers
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./internal/simd/... ./models ./solvers ./nn/...
 
 bench-peers: ## docs/overhead.md: a step of every solver, beside diffusers and k-diffusion where python3 has them
 	GO="$(GO)" sh scripts/bench-peers.sh
