@@ -1,56 +1,13 @@
 package simd
 
-import (
-	"math"
-	"math/rand/v2"
-	"runtime"
-	"slices"
-)
+import "snrlab/internal/simd/simdtest"
 
-// normals returns n normal draws, the same for the same n.
-func normals(n int) []float64 {
-	r := rand.New(rand.NewPCG(1, uint64(n)))
-	x := make([]float64, n)
-	for i := range x {
-		x[i] = r.NormFloat64()
-	}
-	return x
-}
+func normals(n int) []float64 { return simdtest.Normals[float64](n) }
 
-// sameBits reports whether x and y are equal bit for bit, NaN and −0 included.
-func sameBits(x, y []float64) bool {
-	return slices.EqualFunc(x, y, func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
-}
+func sameBits(x, y []float64) bool { return simdtest.SameBits(x, y) }
 
-// withProcs runs f with GOMAXPROCS set to procs.
-func withProcs(procs int, f func()) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-	f()
-}
+func withProcs(procs int, f func()) { simdtest.WithProcs(procs, f) }
 
-// allocs returns the allocations of f a call in the steady state, with workers
-// running ([testing.AllocsPerRun] would allow one processor only). The least of
-// several batches counts, for the runtime itself allocates now and then.
-func allocs(f func()) float64 {
-	const batches, runs = 10, 5
-	least := math.Inf(1)
-	withProcs(3, func() {
-		for range batches {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for range runs {
-				f()
-			}
-			runtime.ReadMemStats(&after)
-			least = min(least, float64(after.Mallocs-before.Mallocs)/runs)
-		}
-	})
-	return least
-}
+func allocs(f func()) float64 { return simdtest.Allocs(f) }
 
-// panics reports whether f panics.
-func panics(f func()) (yes bool) {
-	defer func() { yes = recover() != nil }()
-	f()
-	return false
-}
+func panics(f func()) bool { return simdtest.Panics(f) }

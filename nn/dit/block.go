@@ -1,6 +1,9 @@
 package dit
 
-import "snrlab/nn"
+import (
+	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
+)
 
 const epsilon = 1e-6 // of layer norms
 
@@ -38,9 +41,9 @@ func newBlock[T nn.Float](s nn.Scope[T], c *Config) block[T] {
 func (b block[T]) apply(t *nn.Tape[T], h, c *nn.Var[T]) *nn.Var[T] {
 	m := b.modulation.Apply(t, c)
 	r := modulated(t, h, m, 0, b.config.Hidden)
-	h = b.add(t, h, then(t, r, b.attend(t, r)), m, 2)
+	h = b.add(t, h, pieces.Then(t, r, b.attend(t, r)), m, 2)
 	r = modulated(t, h, m, 3, b.config.Hidden)
-	h = b.add(t, h, then(t, r, b.perceive(t, r)), m, 5)
+	h = b.add(t, h, pieces.Then(t, r, b.perceive(t, r)), m, 5)
 	t.Free(m)
 	return h
 }
@@ -50,7 +53,7 @@ func (b block[T]) apply(t *nn.Tape[T], h, c *nn.Var[T]) *nn.Var[T] {
 func modulated[T nn.Float](t *nn.Tape[T], h, m *nn.Var[T], first, d int) *nn.Var[T] {
 	shift, scale := t.Slice(m, first*d, (first+1)*d), t.Slice(m, (first+1)*d, (first+2)*d)
 	r := t.LayerNorm(h, nil, nil, epsilon)
-	r = then(t, r, t.Modulate(r, scale, shift))
+	r = pieces.Then(t, r, t.Modulate(r, scale, shift))
 	t.Free(shift)
 	t.Free(scale)
 	return r
@@ -59,11 +62,11 @@ func modulated[T nn.Float](t *nn.Tape[T], h, m *nn.Var[T], first, d int) *nn.Var
 // add is h + g r, where g is a part of m; h and r are needed no more.
 func (b block[T]) add(t *nn.Tape[T], h, r, m *nn.Var[T], part int) *nn.Var[T] {
 	g := t.Slice(m, part*b.config.Hidden, (part+1)*b.config.Hidden)
-	r = then(t, r, t.MulChannels(r, g))
+	r = pieces.Then(t, r, t.MulChannels(r, g))
 	t.Free(g)
 	sum := t.Add(h, r)
 	t.Free(r)
-	return then(t, h, sum)
+	return pieces.Then(t, h, sum)
 }
 
 func (b block[T]) attend(t *nn.Tape[T], h *nn.Var[T]) *nn.Var[T] {
@@ -76,17 +79,11 @@ func (b block[T]) attend(t *nn.Tape[T], h *nn.Var[T]) *nn.Var[T] {
 	for _, x := range []*nn.Var[T]{q, k, v} {
 		t.Free(x)
 	}
-	return then(t, o, b.proj.Apply(t, o))
+	return pieces.Then(t, o, b.proj.Apply(t, o))
 }
 
 func (b block[T]) perceive(t *nn.Tape[T], h *nn.Var[T]) *nn.Var[T] {
 	r := b.fc1.Apply(t, h)
-	r = then(t, r, t.GELUTanh(r))
-	return then(t, r, b.fc2.Apply(t, r))
-}
-
-// then is y, made of x alone, which is needed no more.
-func then[T nn.Float](t *nn.Tape[T], x, y *nn.Var[T]) *nn.Var[T] {
-	t.Free(x)
-	return y
+	r = pieces.Then(t, r, t.GELUTanh(r))
+	return pieces.Then(t, r, b.fc2.Apply(t, r))
 }

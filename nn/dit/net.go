@@ -3,12 +3,12 @@ package dit
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
 	"snrlab/internal/freelist"
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 	"snrlab/rng"
 )
 
@@ -83,10 +83,10 @@ func (n *Net[T]) Apply(t *nn.Tape[T], x, times *nn.Var[T], labels []int) *nn.Var
 	}
 	m := n.final.modulation.Apply(t, c)
 	t.Free(c)
-	h = then(t, h, modulated(t, h, m, 0, n.config.Hidden))
+	h = pieces.Then(t, h, modulated(t, h, m, 0, n.config.Hidden))
 	t.Free(m)
-	h = then(t, h, n.final.linear.Apply(t, h))
-	return then(t, h, t.Unpatch(h, n.config.Height, n.config.Width, n.config.Patch))
+	h = pieces.Then(t, h, n.final.linear.Apply(t, h))
+	return pieces.Then(t, h, t.Unpatch(h, n.config.Height, n.config.Width, n.config.Patch))
 }
 
 // tokens are those of images, [rows, tokens, hidden].
@@ -96,23 +96,23 @@ func (n *Net[T]) tokens(t *nn.Tape[T], x *nn.Var[T]) *nn.Var[T] {
 	if n.places == nil {
 		return h
 	}
-	return then(t, h, t.Add(h, t.Constant(n.places, count, d)))
+	return pieces.Then(t, h, t.Add(h, t.Constant(n.places, count, d)))
 }
 
 // condition is SiLU(c).
 func (n *Net[T]) condition(t *nn.Tape[T], times *nn.Var[T], labels []int) *nn.Var[T] {
 	h := t.Scale(times, n.config.TimeScale)
-	h = then(t, h, t.Sinusoid(h, n.config.TimeFeatures, nn.Sinusoid{FlipSinToCos: true}))
-	h = then(t, h, n.time[0].Apply(t, h))
-	h = then(t, h, t.SiLU(h))
-	h = then(t, h, n.time[1].Apply(t, h))
+	h = pieces.Then(t, h, t.Sinusoid(h, n.config.TimeFeatures, nn.Sinusoid{FlipSinToCos: true}))
+	h = pieces.Then(t, h, n.time[0].Apply(t, h))
+	h = pieces.Then(t, h, t.SiLU(h))
+	h = pieces.Then(t, h, n.time[1].Apply(t, h))
 	if n.classes != nil {
 		e := n.class(t, labels, times.Len())
 		sum := t.Add(h, e)
 		t.Free(e)
-		h = then(t, h, sum)
+		h = pieces.Then(t, h, sum)
 	}
-	return then(t, h, t.SiLU(h))
+	return pieces.Then(t, h, t.SiLU(h))
 }
 
 // ids are rooms for rows of the table of classes.
@@ -140,26 +140,8 @@ func (n *Net[T]) check(x, times *nn.Var[T], labels []int) error {
 		return fmt.Errorf("images have shape %v: expected rows, %d, %d, %d, with at least one row", slices.Clone(s), c.Height, c.Width, c.Channels)
 	}
 	rows := s[0]
-	if s := times.Shape(); len(s) != 1 || s[0] != rows {
-		return fmt.Errorf("times have shape %v: expected %d, one a row", slices.Clone(s), rows)
+	if err := pieces.CheckTimes("times", times, rows); err != nil {
+		return err
 	}
-	for r, v := range times.Value() {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("the time of row %d is %v: expected a finite number", r, f)
-		}
-	}
-	switch {
-	case labels == nil:
-		return nil
-	case n.classes == nil:
-		return errors.New("labels: expected none, the network has no num_classes")
-	case len(labels) != rows:
-		return fmt.Errorf("%d labels for %d rows: expected one a row", len(labels), rows)
-	}
-	for r, l := range labels {
-		if l < -1 || l >= c.Labels {
-			return fmt.Errorf("the label of row %d is %d: expected 0 to %d, or −1 for no class", r, l, c.Labels-1)
-		}
-	}
-	return nil
+	return pieces.CheckLabels(labels, rows, c.Labels)
 }

@@ -303,12 +303,12 @@ func TestNet_Refuses(t *testing.T) {
 		{n, []int{1, 4, 6, 2}, []float32{1}, []int{2}, "the label of row 0 is 2: expected 0 to 1"},
 		{n, []int{1, 4, 6, 2}, []float32{1}, []int{-2}, "the label of row 0 is -2"},
 		{n, []int{1, 4, 6, 2}, []float32{1}, []int{}, "0 labels for 1 rows"},
-		{bare, []int{1, 4, 6, 2}, []float32{1}, []int{0}, "no num_classes"},
+		{bare, []int{1, 4, 6, 2}, []float32{1}, []int{0}, "no classes"},
 		{n, []int{1, 6, 4, 2}, []float32{1}, nil, "images have shape [1 6 4 2]: expected rows, 4, 6, 2"},
 		{n, []int{1, 48}, []float32{1}, nil, "images have shape [1 48]"},
 		{n, []int{0, 4, 6, 2}, nil, nil, "with at least one row"},
-		{n, []int{1, 4, 6, 2}, []float32{1, 2}, nil, "times have shape [2]: expected 1"},
-		{n, []int{1, 4, 6, 2}, []float32{float32(math.Inf(-1))}, nil, "the time of row 0 is -Inf"},
+		{n, []int{1, 4, 6, 2}, []float32{1, 2}, nil, "times has shape [2]: expected 1"},
+		{n, []int{1, 4, 6, 2}, []float32{float32(math.Inf(-1))}, nil, "times of row 0 is -Inf"},
 	} {
 		size := 1
 		for _, side := range c.shape {

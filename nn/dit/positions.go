@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 )
 
 // places is the table [tokens, hidden] of sincos positions, with a quarter of the
@@ -35,5 +36,5 @@ func turn[T nn.Float](t *nn.Tape[T], x *nn.Var[T], c *Config) *nn.Var[T] {
 	if c.Positions != "rotary" {
 		return x
 	}
-	return then(t, x, t.Rotary(x, nn.Rotary{Heads: c.Heads, Base: c.PositionBase, Width: c.Width / c.Patch}))
+	return pieces.Then(t, x, t.Rotary(x, nn.Rotary{Heads: c.Heads, Base: c.PositionBase, Width: c.Width / c.Patch}))
 }

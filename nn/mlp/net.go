@@ -3,11 +3,11 @@ package mlp
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 	"snrlab/rng"
 )
 
@@ -98,11 +98,11 @@ func (n *Net[T]) Apply(t *nn.Tape[T], x, times *nn.Var[T], labels []int) *nn.Var
 		r := b.apply(t, h, c, n.config)
 		sum := t.Add(h, r)
 		t.Free(r)
-		h = then(t, h, sum)
+		h = pieces.Then(t, h, sum)
 	}
 	t.Free(c)
-	h = then(t, h, t.LayerNorm(h, nil, nil, epsilon))
-	return then(t, h, n.out.Apply(t, h))
+	h = pieces.Then(t, h, t.LayerNorm(h, nil, nil, epsilon))
+	return pieces.Then(t, h, n.out.Apply(t, h))
 }
 
 // condition is c.
@@ -112,18 +112,18 @@ func (n *Net[T]) condition(t *nn.Tape[T], times *nn.Var[T], labels []int) *nn.Va
 		h = t.Fourier(times, t.Param(n.frequencies))
 	} else {
 		scaled := t.Scale(times, n.config.Time.Scale)
-		h = then(t, scaled, t.Sinusoid(scaled, 2*n.config.Time.Number, nn.Sinusoid{}))
+		h = pieces.Then(t, scaled, t.Sinusoid(scaled, 2*n.config.Time.Number, nn.Sinusoid{}))
 	}
-	h = then(t, h, n.time[0].Apply(t, h))
-	h = then(t, h, activate(t, n.config.Activation, h))
-	h = then(t, h, n.time[1].Apply(t, h))
+	h = pieces.Then(t, h, n.time[0].Apply(t, h))
+	h = pieces.Then(t, h, pieces.Activate(t, n.config.Activation, h))
+	h = pieces.Then(t, h, n.time[1].Apply(t, h))
 	if labels != nil {
 		e := t.Embedding(t.Param(n.classes), labels)
 		sum := t.Add(h, e)
 		t.Free(e)
-		h = then(t, h, sum)
+		h = pieces.Then(t, h, sum)
 	}
-	return then(t, h, activate(t, n.config.Activation, h))
+	return pieces.Then(t, h, pieces.Activate(t, n.config.Activation, h))
 }
 
 // enter is W u.
@@ -137,7 +137,7 @@ func (n *Net[T]) enter(t *nn.Tape[T], x *nn.Var[T]) *nn.Var[T] {
 	t.Free(p)
 	u := t.Concat(x, t.Reshape(waves, rows, 2*number))
 	t.Free(waves)
-	return then(t, u, n.in.Apply(t, u))
+	return pieces.Then(t, u, n.in.Apply(t, u))
 }
 
 // apply is what the block adds to h.
@@ -146,33 +146,12 @@ func (b block[T]) apply(t *nn.Tape[T], h, c *nn.Var[T], config Config) *nn.Var[T
 	s, shift := t.Slice(both, 0, config.Hidden), t.Slice(both, config.Hidden, 2*config.Hidden)
 	t.Free(both)
 	r := t.LayerNorm(h, nil, nil, epsilon)
-	r = then(t, r, t.Modulate(r, s, shift))
+	r = pieces.Then(t, r, t.Modulate(r, s, shift))
 	t.Free(s)
 	t.Free(shift)
-	r = then(t, r, b.first.Apply(t, r))
-	r = then(t, r, activate(t, config.Activation, r))
-	return then(t, r, b.second.Apply(t, r))
-}
-
-// then is y, made of x alone, which is needed no more.
-func then[T nn.Float](t *nn.Tape[T], x, y *nn.Var[T]) *nn.Var[T] {
-	t.Free(x)
-	return y
-}
-
-// activate applies the activation by that name.
-func activate[T nn.Float](t *nn.Tape[T], name string, x *nn.Var[T]) *nn.Var[T] {
-	switch name {
-	case "gelu":
-		return t.GELU(x)
-	case "relu":
-		return t.ReLU(x)
-	case "tanh":
-		return t.Tanh(x)
-	case "mish":
-		return t.Mish(x)
-	}
-	return t.SiLU(x)
+	r = pieces.Then(t, r, b.first.Apply(t, r))
+	r = pieces.Then(t, r, pieces.Activate(t, config.Activation, r))
+	return pieces.Then(t, r, b.second.Apply(t, r))
 }
 
 // check refuses inputs that do not fit.
@@ -182,26 +161,8 @@ func (n *Net[T]) check(x, times *nn.Var[T], labels []int) error {
 		return fmt.Errorf("points have shape %v: expected rows, %d, with at least one row", slices.Clone(s), n.config.Dim)
 	}
 	rows := s[0]
-	if s := times.Shape(); len(s) != 1 || s[0] != rows {
-		return fmt.Errorf("times have shape %v: expected %d, one a row", slices.Clone(s), rows)
+	if err := pieces.CheckTimes("times", times, rows); err != nil {
+		return err
 	}
-	for r, v := range times.Value() {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("the time of row %d is %v: expected a finite number", r, f)
-		}
-	}
-	switch {
-	case labels == nil:
-		return nil
-	case n.classes == nil:
-		return errors.New("labels: expected none, the network has no classes")
-	case len(labels) != rows:
-		return fmt.Errorf("%d labels for %d rows: expected one a row", len(labels), rows)
-	}
-	for r, l := range labels {
-		if l < -1 || l >= n.config.Labels {
-			return fmt.Errorf("the label of row %d is %d: expected 0 to %d, or −1 for no class", r, l, n.config.Labels-1)
-		}
-	}
-	return nil
+	return pieces.CheckLabels(labels, rows, n.config.Labels)
 }

@@ -117,8 +117,8 @@ func TestNet_Refuses(t *testing.T) {
 		{n, point, []int{3}, time, nil, "points have shape [3]: expected rows, 3"},
 		{n, make([]float32, 2), []int{1, 2}, time, nil, "points have shape [1 2]"},
 		{n, nil, []int{0, 3}, nil, nil, "points have shape [0 3]: expected rows, 3, with at least one row"},
-		{n, point, []int{1, 3}, []float32{1, 2}, nil, "times have shape [2]: expected 1"},
-		{n, point, []int{1, 3}, []float32{float32(math.NaN())}, nil, "the time of row 0 is NaN"},
+		{n, point, []int{1, 3}, []float32{1, 2}, nil, "times has shape [2]: expected 1"},
+		{n, point, []int{1, 3}, []float32{float32(math.NaN())}, nil, "times of row 0 is NaN"},
 	} {
 		var tape nn.Tape[float32]
 		c.net.Apply(&tape, tape.Constant(c.x, c.shape...), tape.Constant(c.times, len(c.times)), c.labels)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 	"snrlab/rng"
 )
 
@@ -536,7 +537,7 @@ func TestActivate(t *testing.T) {
 	for name, want := range map[string]*nn.Var[float64]{
 		"silu": tape.SiLU(x), "swish": tape.SiLU(x), "mish": tape.Mish(x), "gelu": tape.GELU(x), "relu": tape.ReLU(x),
 	} {
-		if got := activate(&tape, name, x).Value(); !slices.Equal(got, want.Value()) {
+		if got := pieces.Activate(&tape, name, x).Value(); !slices.Equal(got, want.Value()) {
 			t.Errorf("%s gives %v, expected %v", name, got, want.Value())
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 	"snrlab/rng"
 )
 
@@ -33,8 +34,7 @@ func (c *call[T]) dropout(x *nn.Var[T], p float64) *nn.Var[T] {
 
 // then is y, made of x alone, which is needed no more.
 func (c *call[T]) then(x, y *nn.Var[T]) *nn.Var[T] {
-	c.t.Free(x)
-	return y
+	return pieces.Then(c.t, x, y)
 }
 
 // A builder makes modules by the options that all blocks share. Its error, that
@@ -56,26 +56,13 @@ func (b builder[T]) norm(s nn.Scope[T], channels, groups int, field string) nn.G
 	return nn.NewGroupNorm(s, channels, groups, b.NormEps)
 }
 
-// activate applies the activation by that name.
-func activate[T nn.Float](t *nn.Tape[T], name string, x *nn.Var[T]) *nn.Var[T] {
-	switch name {
-	case "mish":
-		return t.Mish(x)
-	case "gelu":
-		return t.GELU(x)
-	case "relu":
-		return t.ReLU(x)
-	}
-	return t.SiLU(x) // silu, swish
-}
-
 // normActivate is the activation of the norm.
 func normActivate[T nn.Float](t *nn.Tape[T], l nn.GroupNorm[T], name string, x *nn.Var[T]) *nn.Var[T] {
 	if name == "silu" || name == "swish" {
 		return l.ApplySiLU(t, x)
 	}
 	n := l.Apply(t, x)
-	y := activate(t, name, n)
+	y := pieces.Activate(t, name, n)
 	t.Free(n)
 	return y
 }
@@ -165,7 +152,7 @@ func (n *resnet[T]) apply(c *call[T], x *nn.Var[T]) *nn.Var[T] {
 		h = c.then(h, t.Modulate(h, scale, shift))
 		t.Free(scale)
 		t.Free(shift)
-		h = c.then(h, activate(t, n.act, h))
+		h = c.then(h, pieces.Activate(t, n.act, h))
 	} else {
 		h = c.then(h, n.conv1.ApplyAdd(t, h, time))
 		h = c.then(h, normActivate(t, n.norm2, n.act, h))

@@ -3,12 +3,12 @@ package unet
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
 	"snrlab/internal/freelist"
 	"snrlab/nn"
+	"snrlab/nn/internal/pieces"
 	"snrlab/rng"
 )
 
@@ -284,7 +284,7 @@ func (n *Net[T]) embed(c *call[T], features *nn.Var[T], e Extra[T]) {
 	case e.Class != nil:
 		add(e.Class)
 	}
-	c.time = c.then(h, activate(t, n.config.ActFn, h))
+	c.time = c.then(h, pieces.Activate(t, n.config.ActFn, h))
 }
 
 // features are those of times, before the embedding learns from them.
@@ -337,18 +337,17 @@ func (n *Net[T]) check(x, times *nn.Var[T], e Extra[T]) error {
 	return nil
 }
 
+// checkTimes refuses what the features of time cannot be made of.
 func (n *Net[T]) checkTimes(what string, v *nn.Var[T], rows int) error {
-	if s := v.Shape(); len(s) != 1 || s[0] != rows {
-		return fmt.Errorf("%s has shape %v: expected %d, one a row", what, slices.Clone(s), rows)
+	if err := pieces.CheckTimes(what, v, rows); err != nil {
+		return err
+	}
+	if n.fourier == nil {
+		return nil
 	}
 	for r, u := range v.Value() {
-		f := float64(u)
-		if math.IsNaN(f) || math.IsInf(f, 0) || n.fourier != nil && f <= 0 {
-			expected := "a finite number"
-			if n.fourier != nil {
-				expected += " above 0, for its logarithm"
-			}
-			return fmt.Errorf("%s of row %d is %v: expected %s", what, r, f, expected)
+		if u <= 0 {
+			return fmt.Errorf("%s of row %d is %v: expected a finite number above 0, for its logarithm", what, r, u)
 		}
 	}
 	return nil

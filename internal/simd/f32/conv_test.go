@@ -182,26 +182,29 @@ var matrixB, matrixG, matrixA = func() (b, g, a [][]float64) {
 		pp, qq = p * p, q * q
 		n, m   = 2 * pp * (pp - qq), 2 * qq * (qq - pp)
 	)
-	return [][]float64{
+	b = [][]float64{
 		{pp * qq, 0, -pp - qq, 0, 1, 0},
 		{0, -p * qq, -qq, p, 1, 0},
 		{0, p * qq, -qq, -p, 1, 0},
 		{0, -q * pp, -pp, q, 1, 0},
 		{0, q * pp, -pp, -q, 1, 0},
 		{0, pp * qq, 0, -pp - qq, 0, 1},
-	}, [][]float64{
+	}
+	g = [][]float64{
 		{1 / (pp * qq), 0, 0},
 		{1 / n, p / n, pp / n},
 		{1 / n, -p / n, pp / n},
 		{1 / m, q / m, qq / m},
 		{1 / m, -q / m, qq / m},
 		{0, 0, 1},
-	}, [][]float64{
+	}
+	a = [][]float64{
 		{1, 1, 1, 1, 1, 0},
 		{0, p, -p, q, -q, 0},
 		{0, pp, pp, qq, qq, 0},
 		{0, p * pp, -p * pp, q * qq, -q * qq, 1},
 	}
+	return b, g, a
 }()
 
 // absTwice returns |m| x |mᵀ| for a square x.

@@ -47,21 +47,27 @@ func gu(u [sight]float32) [3]float32 {
 // top to bottom and of the pixels from left to right are zeros. Here as elsewhere
 // n is a multiple of lanes.
 func winogradInputGo(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int) {
-	var t [sight][sight]float32
+	winogradPixelsGo(bd, dst, stride, src, at, row, pixel, top, bottom, left, right, n)
+}
+
+// winogradPixelsGo is winogradInputGo for a square of pixels as large as transform
+// takes.
+func winogradPixelsGo[A [side]float32 | [sight]float32](transform func(A) [sight]float32, dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int) {
+	var t [sight]A
 	for c := range n {
-		for j := range sight {
-			var d [sight]float32
-			for i := range d {
+		for j := range len(t[0]) {
+			var d A
+			for i := range len(d) {
 				if i >= top && i < bottom && j >= left && j < right {
 					d[i] = src[at+i*row+j*pixel+c]
 				}
 			}
-			for i, v := range bd(d) {
+			for i, v := range transform(d) {
 				t[i][j] = v
 			}
 		}
 		for i := range t {
-			for j, v := range bd(t[i]) {
+			for j, v := range transform(t[i]) {
 				dst[(i*sight+j)*stride+c] = v
 			}
 		}
@@ -91,25 +97,7 @@ func winogradFilterGo(dst []float32, stride int, src []float32, ld, run, row, n 
 // winogradOutputGradGo writes the transforms A dy Aᵀ of n channels into dst, as
 // winogradInputGo does.
 func winogradOutputGradGo(dst []float32, stride int, src []float32, at, row, pixel, top, bottom, left, right, n int) {
-	var t [sight][side]float32
-	for c := range n {
-		for j := range side {
-			var y [side]float32
-			for i := range y {
-				if i >= top && i < bottom && j >= left && j < right {
-					y[i] = src[at+i*row+j*pixel+c]
-				}
-			}
-			for i, v := range ay(y) {
-				t[i][j] = v
-			}
-		}
-		for i := range t {
-			for j, v := range ay(t[i]) {
-				dst[(i*sight+j)*stride+c] = v
-			}
-		}
-	}
+	winogradPixelsGo(ay, dst, stride, src, at, row, pixel, top, bottom, left, right, n)
 }
 
 // winogradFilterGradGo writes the transforms Gᵀ u G of n values of the planes of
