@@ -18,8 +18,8 @@ conform: ## our solvers against recorded runs of other programs (GOLDEN=FOLDER f
 
 check: fmt-check vet staticcheck generate-check race portable cross ## everything that needs no long run
 
-fmt-check: ## gofumpt would change nothing
-	@out="$$($(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+fmt-check: ## gofmt and gofumpt would change nothing
+	@out="$$(gofmt -l . && $(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofmt or gofumpt would change:"; echo "$$out"; exit 1; fi
 
 vet:
 	$(GO) vet ./...
