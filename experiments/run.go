@@ -323,16 +323,11 @@ func hashFiles(dir string, names []string) (map[string]string, error) {
 }
 
 func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
+	sum, err := runfile.SHA256(path)
 	if err != nil {
 		return "", fmt.Errorf("experiments: %w", err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("experiments: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return sum, nil
 }
 
 // programHash is the SHA-256 of the running program's file, so that a changed

@@ -2,6 +2,8 @@ package runfile
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -90,4 +92,18 @@ func readRows[T any](path string) ([]T, error) {
 
 func writeRows[T any](path string, rows []T) error {
 	return WriteFile(path, func(w io.Writer) error { return EncodeRows(w, rows) })
+}
+
+// SHA256 is the hash of a file's bytes, in hexadecimal.
+func SHA256(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
